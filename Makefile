@@ -1,0 +1,73 @@
+# Everything happens in .venv. It is filled when a lock file in requirements/ has changed, and left alone otherwise.
+
+PYTHON ?= $(or $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null),python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check
+INSTALLED := $(VENV)/.installed
+# More workers than this only wait for the one PostgreSQL and the browsers.
+PYTEST := $(PY) -m pytest -n logical --maxprocesses 8 --dist worksteal
+# Mail programs drop style sheets, so mails alone carry inline styles (H021).
+DJLINT := $(VENV)/bin/djlint --lint --profile jinja --quiet --allow-empty-input --per-file-ignores 'authsvc/messaging/' H021
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-fast coverage lint bench migration lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED)-server $(INSTALLED)-authsvc ## Start the demonstration: sign-in, sample portal, inbox
+	@AUTHSVC_POLICIES_DIR=policies $(VENV)/bin/authsvc demo
+
+test: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite on real servers; ARGS="-k name" for a part
+	@$(PY) -m tests.support.install
+	@$(PYTEST) $(ARGS)
+
+test-fast: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run what needs no servers: unit and house
+	@$(PY) -m pytest tests/unit tests/house $(ARGS)
+
+coverage: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite and show which branches no test takes
+	@$(PY) -m tests.support.install
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
+
+lint: $(INSTALLED)-dev $(INSTALLED)-authsvc ## Check style, types, import layers, spelling and templates
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --config setup.cfg --no-logo
+	@$(VENV)/bin/codespell
+	@$(DJLINT) authsvc
+
+bench: $(INSTALLED)-test $(INSTALLED)-authsvc ## Measure against the peers; ARGS goes to the benchmark
+	@$(PY) -m bench $(ARGS)
+
+migration: $(INSTALLED)-server $(INSTALLED)-authsvc ## Draft a migration from the models: make migration name="add phone"
+	@test -n "$(name)" || { echo 'Say what it does: make migration name="add phone"' >&2; exit 2; }
+	@$(PY) -m authsvc.db.migrate new "$(name)"
+
+lock: $(INSTALLED)-dev ## Bring the lock files up to what setup.cfg asks for; ARGS=--upgrade for newer versions
+	@for extra in server test dev; do \
+		$(VENV)/bin/uv pip compile setup.cfg --extra $$extra --generate-hashes --python-version 3.11 \
+			--no-header --no-emit-index-url --quiet --output-file requirements/$$extra.txt $(ARGS) || exit; \
+	done
+
+clean: ## Delete what tools have made; keys/ and var/ are yours and stay
+	@rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@find authsvc tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit("authsvc needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(INSTALLED)-%: requirements/%.txt $(VENV)/.created
+	@echo "Installing the packages of $<"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(INSTALLED)-authsvc: pyproject.toml setup.cfg $(VENV)/.created
+	@$(PIP) install --no-deps -e .
+	@touch $@

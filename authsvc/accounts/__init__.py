@@ -1,0 +1,1 @@
+"""Accounts, the people in them, their email addresses, phones and passwords."""

@@ -1,0 +1,133 @@
+"""Tables: who exists, in which account, reachable how."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from authsvc.db.base import Base, Id
+
+
+class Audience(StrEnum):
+    """Which portal a membership is for; each has its own Multi-Factor Authentication switch (domain M10)."""
+
+    TEAM = "team"
+    INVESTORS = "investors"
+
+
+class Account(Base):
+    """A sponsor: the tenant."""
+
+    __tablename__ = "account"
+    __table_args__ = (CheckConstraint("permission_model IN ('functionality', 'role')", name="permission_model"),)
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(String(63), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
+    portal_url: Mapped[str] = mapped_column(String(500))
+    time_zone: Mapped[str] = mapped_column(String(64))
+    permission_model: Mapped[str] = mapped_column(String(20))
+    accent: Mapped[str | None] = mapped_column(String(7))
+    created_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+    mfa: Mapped[list[AccountMfa]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+    @property
+    def short_name(self) -> str:
+        """What one says in a sentence: the first word of the name."""
+        return self.name.split()[0] if self.name.split() else self.slug
+
+    def mfa_for(self, audience: str) -> AccountMfa | None:
+        """This account's switch for an audience; None while nobody has touched it."""
+        return next((switch for switch in self.mfa if switch.audience == audience), None)
+
+
+class AccountMfa(Base):
+    """What one account chose for one audience."""
+
+    __tablename__ = "account_mfa"
+    __table_args__ = (CheckConstraint("audience IN ('team', 'investors')", name="audience"),)
+
+    account_id: Mapped[Id] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    audience: Mapped[str] = mapped_column(String(20), primary_key=True)
+    enabled: Mapped[bool]
+    methods: Mapped[list[str]]
+    remember_device: Mapped[bool]
+    changed_at: Mapped[datetime]
+
+
+class User(Base):
+    """A person who signs in; one, however many accounts they belong to (domain D14)."""
+
+    __tablename__ = "app_user"
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    password_hash: Mapped[str | None] = mapped_column(String(300))
+    password_changed_at: Mapped[datetime | None]
+    last_method: Mapped[str | None] = mapped_column(String(20))
+    created_at: Mapped[datetime]
+
+    email: Mapped[EmailAddress] = relationship(back_populates="user", lazy="joined", innerjoin=True)
+    phone: Mapped[PhoneNumber | None] = relationship(back_populates="user", lazy="joined")
+    memberships: Mapped[list[Membership]] = relationship(back_populates="user", order_by="Membership.created_at")
+
+
+class EmailAddress(Base):
+    """The address a person signs in with. `canonical` decides sameness; `address` is what they typed and what mail goes to."""
+
+    __tablename__ = "email_address"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[str] = mapped_column(String(320))
+    canonical: Mapped[str] = mapped_column(String(320), unique=True)
+    verified_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(back_populates="email")
+
+
+class PhoneNumber(Base):
+    """The number a person's codes go to, in E.164."""
+
+    __tablename__ = "phone_number"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    e164: Mapped[str] = mapped_column(String(16))
+    verified_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(back_populates="phone")
+
+
+class Membership(Base):
+    """A person in an account for one audience (domain D33)."""
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("user_id", "account_id", "audience"),
+        Index(None, "account_id"),
+        CheckConstraint("audience IN ('team', 'investors')", name="audience"),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    account_id: Mapped[Id] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    audience: Mapped[str] = mapped_column(String(20))
+    role: Mapped[str] = mapped_column(String(20))
+    sensitive_data_access: Mapped[bool] = mapped_column(default=False)
+    #: Raised by whatever ends remembering (domain D6); a device row with an older value is void.
+    security_epoch: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    deactivated_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(back_populates="memberships")
+    account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
+
+    @property
+    def is_active(self) -> bool:
+        """Accepted, not deactivated, in an account that is open."""
+        return self.accepted_at is not None and self.deactivated_at is None and self.account.closed_at is None

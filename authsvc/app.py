@@ -1,0 +1,268 @@
+"""The table of contents: every part of the service, built once, in start-up order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from flask import Flask
+from flask_wtf.csrf import CSRFError
+from jinja2 import StrictUndefined
+from sqlalchemy.orm import Session
+
+from authsvc.accounts.models import Account
+from authsvc.accounts.notices import NoticeDelivery
+from authsvc.accounts.queries import account_by_slug
+from authsvc.audit import AuditLog
+from authsvc.audit.chain import seal
+from authsvc.cache import Cache
+from authsvc.clock import Clock, SystemClock
+from authsvc.crypto.passwords import HashingLane, Passwords
+from authsvc.crypto.seal import Sealer, derive
+from authsvc.crypto.tokens import Digester
+from authsvc.db import Database
+from authsvc.devices.remember import Devices
+from authsvc.jobs import Queue
+from authsvc.jobs.worker import Chore, Worker
+from authsvc.keyring.ring import KeyRing, RingIsEmpty
+from authsvc.login import stale, step_views
+from authsvc.login import views as login_views
+from authsvc.login.attempt import Attempts
+from authsvc.login.finish import Finish
+from authsvc.login.flow import Flow
+from authsvc.login.journey import Stale
+from authsvc.login.password import PasswordStep
+from authsvc.messaging.courier import SEND_CODE, SEND_NOTICE, Courier
+from authsvc.messaging.message import MessageSender
+from authsvc.messaging.senders import sender_for
+from authsvc.mfa.challenge import OneTimeCodes
+from authsvc.mfa.delivery import CodeDelivery
+from authsvc.oauth import views as oauth_views
+from authsvc.oauth.authorize import AuthorizationEndpoint
+from authsvc.oauth.client_auth import ClientAuthenticator
+from authsvc.oauth.clients import Registry
+from authsvc.oauth.codes import Codes
+from authsvc.oauth.discovery import Documents
+from authsvc.oauth.families import Families
+from authsvc.oauth.logout import Logout
+from authsvc.oauth.machine import endpoints
+from authsvc.oauth.refresh import RefreshTokens
+from authsvc.oauth.server import AuthorizationServer
+from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
+from authsvc.oauth.userinfo import UserInfo
+from authsvc.policy.load import Policies, load
+from authsvc.sessions.browsers import Browsers
+from authsvc.sessions.session import Sessions
+from authsvc.settings import Settings
+from authsvc.throttle import AddressWindows, Throttle
+from authsvc.throttle.lockout import Pauses
+from authsvc.web import brand_views, csrf, headers, health, problems
+from authsvc.web.assets import Assets
+from authsvc.web.client_ip import OwnHost, TrustedProxies
+from authsvc.web.context import EXTENSION
+from authsvc.web.cookies import Cookies
+from authsvc.web.front import MachineFront
+from authsvc.web.observe import Observe
+from authsvc.web.page import SUPPORT_EMAIL
+
+#: A page's form is a few fields; a larger body is refused unread (security.md PL-02).
+LARGEST_FORM = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every part, for views and commands. Below them, parts are handed only what they use."""
+
+    settings: Settings
+    policies: Policies
+    clock: Clock
+    database: Database
+    cache: Cache
+    audit: AuditLog
+    digester: Digester
+    ring: KeyRing
+    passwords: Passwords
+    lane: HashingLane
+    queue: Queue
+    courier: Courier
+    throttle: Throttle
+    pauses: Pauses
+    windows: AddressWindows
+    devices: Devices
+    sessions: Sessions
+    browsers: Browsers
+    codes: OneTimeCodes
+    attempts: Attempts
+    password_step: PasswordStep
+    flow: Flow
+    finish: Finish
+    registry: Registry
+    families: Families
+    server: AuthorizationServer
+    authorization: AuthorizationEndpoint
+    userinfo: UserInfo
+    documents: Documents
+    logout: Logout
+    assets: Assets
+    cookies: Cookies
+    browser_lasts: timedelta = timedelta(days=365)
+    #: web/ is below accounts/, so it is handed the one look-up it needs.
+    account_by_slug: Callable[[Session, str], Account | None] = account_by_slug
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    policies: Policies | None = None,
+    senders: Mapping[str, MessageSender] | None = None,
+    ring: KeyRing | None = None,
+) -> Services:
+    """Build every part from the settings. Tests pass a clock, policies, senders or a ring of their own.
+
+    Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
+    """
+    clock = clock or SystemClock()
+    policies = policies or load(settings.policies_dir)
+    database = Database(settings.database_url, pool=settings.threads + 2)
+    cache = Cache(settings.redis_url)
+    audit = AuditLog(clock, policies.short_hash)
+    # Keyed by the oldest secret of the list, so that putting a new one in front signs nobody out.
+    digester = Digester(derive(settings.secrets[-1], "digest"))
+    sealer = Sealer(settings.secrets, "fields")
+    if ring is None:
+        ring = open_ring(settings, clock)
+    costs = policies.password.hash
+    passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
+    queue = Queue(clock, cache)
+    courier = Courier(queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL)
+    throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
+    windows = AddressWindows(policies.throttle, cache)
+    devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
+    sessions = Sessions(policies.sessions, digester, clock, audit)
+    browsers = Browsers(digester, clock)
+    codes = OneTimeCodes(policies.mfa, sealer, clock)
+    attempts = Attempts(policies.sessions, digester, clock)
+    flow = Flow(policies.mfa, codes, devices, courier, throttle, pauses, clock, audit)
+    registry = Registry(database, digester)
+    families = Families(policies, sessions, devices, clock, audit)
+    refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
+    server = AuthorizationServer(
+        issuer=settings.issuer,
+        registry=registry,
+        authenticator=ClientAuthenticator(registry, windows, audit),
+        codes=Codes(policies.tokens.authorization_code, families, digester, clock, audit),
+        refresh_tokens=refresh_tokens,
+        access_tokens=AccessTokens(issuer=settings.issuer, ring=ring, policy=policies.tokens, clock=clock),
+        id_tokens=IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock)),
+        audit=audit,
+        tx=database.current,
+    )
+    return Services(
+        settings=settings,
+        policies=policies,
+        clock=clock,
+        database=database,
+        cache=cache,
+        audit=audit,
+        digester=digester,
+        ring=ring,
+        passwords=passwords,
+        lane=HashingLane(waiting=max(1, settings.threads - 3)),
+        queue=queue,
+        courier=courier,
+        throttle=throttle,
+        pauses=pauses,
+        windows=windows,
+        devices=devices,
+        sessions=sessions,
+        browsers=browsers,
+        codes=codes,
+        attempts=attempts,
+        password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
+        flow=flow,
+        finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
+        registry=registry,
+        families=families,
+        server=server,
+        authorization=AuthorizationEndpoint(server, sessions, families, policies.mfa, courier.channels, clock, audit),
+        userinfo=UserInfo(settings.issuer, ring, families, clock),
+        documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
+        logout=Logout(server, ring),
+        assets=Assets(),
+        cookies=Cookies(secure=settings.is_https),
+    )
+
+
+def open_ring(settings: Settings, clock: Clock) -> KeyRing:
+    """The key ring; made here in development only. Raises: RingIsEmpty in production: no process invents a key silently."""
+    ring = KeyRing.open(settings.keys_url, sealer=Sealer(settings.secrets, "keyring"), clock=clock)
+    if not ring.entries():
+        if settings.is_production:
+            raise RingIsEmpty
+        ring.create_first_keys()
+    return ring
+
+
+def open_senders(settings: Settings) -> dict[str, MessageSender]:
+    """The senders by channel; a channel without one is not offered to anybody."""
+    senders = {"email": sender_for(settings.email_url, email_from=settings.email_from)}
+    if not settings.sms_url.startswith("none:"):
+        senders["sms"] = sender_for(settings.sms_url, email_from=settings.email_from)
+    return senders
+
+
+def create_app(services: Services) -> Flask:
+    """The WSGI application over `services`: machine endpoints in front, pages behind."""
+    app = Flask("authsvc", static_folder=None, template_folder="templates")
+    app.extensions[EXTENSION] = services
+    app.config.update(MAX_CONTENT_LENGTH=LARGEST_FORM, MAX_FORM_MEMORY_SIZE=LARGEST_FORM, MAX_FORM_PARTS=100)
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = False
+    app.jinja_env.globals["asset"] = services.assets.url
+    headers.install(app, https=services.settings.is_https)
+    csrf.install(app, issuer=services.settings.issuer, cookies=services.cookies, digester=services.digester, exempt=oauth_views.CSRF_EXEMPT)
+    problems.install(app)
+    for error in (Stale, CSRFError):
+        app.register_error_handler(error, stale.answer)
+    for blueprint in (login_views.bp, step_views.bp, oauth_views.bp, brand_views.bp, health.bp):
+        app.register_blueprint(blueprint)
+    front = MachineFront(
+        problems.with_rule(app),
+        documents={**services.documents.by_path(), **services.assets.documents},
+        endpoints=endpoints(services.database, services.server, services.userinfo),
+    )
+    own_host = OwnHost(front, issuer=services.settings.issuer)
+    app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+def make_worker(services: Services) -> Worker:
+    """The worker over `services`: which job is done by whom, and what is tidied up when."""
+    s = services
+
+    def seal_audit() -> None:
+        with s.database.transaction() as tx:
+            seal(tx, s.clock.now())
+
+    def sweep() -> None:
+        now = s.clock.now()
+        with s.database.transaction() as tx:
+            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
+                part.sweep(tx, now=now)
+            s.codes.sweep(tx, before=now - timedelta(days=1))
+            s.devices.sweep(tx, before=now - timedelta(days=30))
+
+    return Worker(
+        database=s.database,
+        queue=s.queue,
+        cache=s.cache,
+        clock=s.clock,
+        handlers={
+            SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
+            SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+        },
+        chores=(Chore("seal_audit", timedelta(seconds=5), seal_audit), Chore("sweep", timedelta(minutes=10), sweep)),
+    )

@@ -1,0 +1,93 @@
+"""The closed catalogue of audit events and the fields each may carry besides the common ones.
+
+Common to all: time, person, account, session, client, remote address, browser, request id, operator, policy hash.
+Fields hold names, counts and reasons; never a code, a token, a password or a full address.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What may be recorded. The value is stored; renaming one breaks searches, so add instead."""
+
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_CHANGED = "account.changed"
+    MEMBER_CREATED = "member.created"
+    MEMBER_CHANGED = "member.changed"
+    CLIENT_CREATED = "client.created"
+    CLIENT_CHANGED = "client.changed"
+    RESOURCE_SERVER_CHANGED = "resource_server.changed"
+    PASSWORD_WRONG = "password.wrong"  # noqa: S105 - an event name
+    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event name
+    PASSWORD_REHASHED = "password.rehashed"  # noqa: S105 - an event name
+    SIGN_IN_THROTTLED = "sign_in.throttled"
+    SIGN_IN_REFUSED = "sign_in.refused"
+    CODE_REQUESTED = "code.requested"
+    CODE_SENT = "code.sent"
+    CODE_NOT_DELIVERED = "code.not_delivered"
+    CODE_WRONG = "code.wrong"
+    CODE_ACCEPTED = "code.accepted"
+    CODE_TRIES_EXHAUSTED = "code.tries_exhausted"
+    EMAIL_VERIFIED = "email.verified"
+    EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
+    PHONE_ADDED = "phone.added"
+    MFA_EMAIL_FALLBACK = "mfa.email_fallback"
+    DEVICE_REMEMBERED = "device.remembered"
+    DEVICE_USED = "device.used"
+    DEVICE_ENDED = "device.ended"
+    REMEMBERING_ENDED = "device.all_ended"
+    SESSION_STARTED = "session.started"
+    SESSION_ENDED = "session.ended"
+    CODE_ISSUED = "authorization.code_issued"
+    AUTHORIZATION_REFUSED = "authorization.refused"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event name
+    TOKEN_REFRESHED = "token.refreshed"  # noqa: S105 - an event name
+    CODE_REUSED = "token.code_reused"
+    REFRESH_REUSED = "token.refresh_reused"
+    FAMILY_REVOKED = "token.family_revoked"
+    CLIENT_REFUSED = "client.authentication_failed"
+    KEY_ROTATED = "key.rotated"
+
+
+#: The fields each event may carry; tests/house keeps call sites and this table in step.
+FIELDS: dict[Event, frozenset[str]] = {
+    Event.ACCOUNT_CREATED: frozenset({"slug"}),
+    Event.ACCOUNT_CHANGED: frozenset({"fields"}),
+    Event.MEMBER_CREATED: frozenset({"audience", "role"}),
+    Event.MEMBER_CHANGED: frozenset({"fields"}),
+    Event.CLIENT_CREATED: frozenset(),
+    Event.CLIENT_CHANGED: frozenset({"fields"}),
+    Event.RESOURCE_SERVER_CHANGED: frozenset({"identifier"}),
+    Event.PASSWORD_WRONG: frozenset({"reason"}),
+    Event.PASSWORD_CHANGED: frozenset({"by"}),
+    Event.PASSWORD_REHASHED: frozenset(),
+    Event.SIGN_IN_THROTTLED: frozenset({"limit"}),
+    Event.SIGN_IN_REFUSED: frozenset({"reason"}),
+    Event.CODE_REQUESTED: frozenset({"channel", "purpose", "resend"}),
+    Event.CODE_SENT: frozenset({"channel", "purpose"}),
+    Event.CODE_NOT_DELIVERED: frozenset({"channel", "purpose", "reason"}),
+    Event.CODE_WRONG: frozenset({"channel", "purpose", "reason"}),
+    Event.CODE_ACCEPTED: frozenset({"channel", "purpose"}),
+    Event.CODE_TRIES_EXHAUSTED: frozenset({"channel", "purpose"}),
+    Event.EMAIL_VERIFIED: frozenset({"by"}),
+    Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
+    Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
+    Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
+    Event.DEVICE_USED: frozenset({"device_id", "generation"}),
+    Event.DEVICE_ENDED: frozenset({"device_id", "reason"}),
+    Event.REMEMBERING_ENDED: frozenset({"reason", "memberships"}),
+    Event.SESSION_STARTED: frozenset({"acr", "amr", "device_id", "raised_from"}),
+    Event.SESSION_ENDED: frozenset({"reason"}),
+    Event.CODE_ISSUED: frozenset({"scope", "acr"}),
+    Event.AUTHORIZATION_REFUSED: frozenset({"error", "reason"}),
+    Event.TOKEN_ISSUED: frozenset({"grant", "scope", "family_id"}),
+    Event.TOKEN_REFRESHED: frozenset({"family_id", "retry"}),
+    Event.CODE_REUSED: frozenset({"family_id"}),
+    Event.REFRESH_REUSED: frozenset({"family_id"}),
+    Event.FAMILY_REVOKED: frozenset({"family_id", "reason"}),
+    Event.CLIENT_REFUSED: frozenset({"reason", "endpoint"}),
+    Event.KEY_ROTATED: frozenset({"algorithm", "kid"}),
+}

@@ -1,0 +1,201 @@
+"""What a provisioning file may say (contract.md, schema authsvc/config/1). Every mistake is reported at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from authsvc.errors import ConfigurationError
+from authsvc.policy.load import StrictLoader
+from authsvc.settings import LOOPBACK
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+_SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
+
+
+class Strict(BaseModel):
+    """Nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Secret(Strict):
+    """Where a secret is read from: `{env: NAME}` or `{file: PATH}`; it is never in the file itself."""
+
+    env: str | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("must be {env: NAME} or {file: PATH}")
+        return self
+
+    def read(self) -> str:
+        """The secret. Raises: ConfigurationError that names the place and never the value."""
+        if self.env is not None:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise ConfigurationError([f"the environment variable {self.env} is not set"])
+            return value
+        try:
+            return Path(self.file or "").read_text().rstrip("\n")
+        except OSError as exc:
+            raise ConfigurationError([f"the file {self.file} cannot be read: {exc.strerror}"]) from exc
+
+
+def _slug(value: str) -> str:
+    if not _SLUG.fullmatch(value):
+        raise ValueError("must be lower-case letters, digits and hyphens, at most 63")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as exc:
+        raise ValueError("must be a time zone such as America/New_York") from exc
+    return value
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
+    if not (parts.scheme == "https" or loopback) or not parts.hostname or parts.username or "#" in value or "*" in value or not value.isprintable():
+        raise ValueError("must be an https address (http on a loopback address), without a fragment, a wildcard or a user name")
+    return value
+
+
+def _email(value: str) -> str:
+    if not _EMAIL.fullmatch(value):
+        raise ValueError("must be an email address like name@company.com")
+    return value
+
+
+def _scope(value: str) -> str:
+    if not _SCOPES.fullmatch(value):
+        raise ValueError("must be scope names with one space between them")
+    return value
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+
+
+class MfaSwitch(Strict):
+    """The account's switch for one audience."""
+
+    enabled: bool
+    methods: tuple[Literal["email", "sms"], ...] = Field(("email",), min_length=1)
+    remember_device: bool = True
+
+
+class MfaSwitches(Strict):
+    """Both audiences; one left out stays as it is."""
+
+    team: MfaSwitch | None = None
+    investors: MfaSwitch | None = None
+
+
+class MemberFile(Strict):
+    """A person in the account."""
+
+    email: Annotated[str, AfterValidator(_email)]
+    name: str = Field(min_length=1, max_length=200)
+    role: Literal["super_admin", "admin", "member", "crm_only", "kpi_only", "project_only"] = "member"
+    audience: Literal["team", "investors"] = "team"
+    sensitive_data_access: bool = False
+    email_verified: bool = False
+    phone: str | None = None
+    phone_verified: bool = False
+    password: Secret | None = None
+    password_hash: str | None = Field(None, pattern=r"^\$argon2id\$")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> MemberFile:
+        if self.password is not None and self.password_hash is not None:
+            raise ValueError("has both password and password_hash; give one")
+        return self
+
+
+class AccountFile(Strict):
+    """A sponsor's account."""
+
+    slug: Annotated[str, AfterValidator(_slug)]
+    name: str = Field(min_length=1, max_length=200)
+    portal_url: WebAddress
+    time_zone: Annotated[str, AfterValidator(_zone)] = "America/New_York"
+    permission_model: Literal["functionality", "role"] = "functionality"
+    accent: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
+    mfa: MfaSwitches = MfaSwitches()
+    members: tuple[MemberFile, ...] = ()
+
+
+class ClientFile(Strict):
+    """A client, in the names of RFC 7591 and OpenID registration."""
+
+    client_id: str = Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")
+    client_name: str = Field(min_length=1, max_length=200)
+    client_secret: Secret | None = None
+    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
+    redirect_uris: tuple[WebAddress, ...] = ()
+    post_logout_redirect_uris: tuple[WebAddress, ...] = ()
+    grant_types: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = ("authorization_code",)
+    scope: Annotated[str, AfterValidator(_scope)] = "openid"
+    id_token_signed_response_alg: Literal["ES256", "RS256"] = "ES256"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ClientFile:
+        public = self.token_endpoint_auth_method == "none"
+        if public == (self.client_secret is not None):
+            raise ValueError("a public client (token_endpoint_auth_method none) has no client_secret, every other one has")
+        if public and "client_credentials" in self.grant_types:
+            raise ValueError("a public client cannot have the grant client_credentials")
+        if "authorization_code" in self.grant_types and not self.redirect_uris:
+            raise ValueError("authorization_code needs redirect_uris")
+        return self
+
+
+class ResourceServerFile(Strict):
+    """An API that tokens are for."""
+
+    identifier: WebAddress
+    scopes: tuple[Annotated[str, AfterValidator(_scope)], ...]
+
+
+class ProvisioningFile(Strict):
+    """The whole file."""
+
+    version: Literal["authsvc/config/1"] = Field(alias="schema")
+    accounts: tuple[AccountFile, ...] = ()
+    clients: tuple[ClientFile, ...] = ()
+    resource_servers: tuple[ResourceServerFile, ...] = ()
+
+
+def read(path: Path) -> ProvisioningFile:
+    """The file, checked. Raises: ConfigurationError that lists every mistake."""
+    try:
+        content = yaml.load(path.read_text(), Loader=StrictLoader)  # noqa: S506 - a SafeLoader that is stricter
+    except OSError as exc:
+        raise ConfigurationError([f"{path} cannot be read: {exc.strerror}"]) from exc
+    except yaml.YAMLError as exc:
+        raise ConfigurationError([f"{path} is not YAML as we take it: {exc}"]) from exc
+    try:
+        return ProvisioningFile.model_validate_json(_as_json(content))
+    except ValidationError as exc:
+        problems = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {str(e['msg']).removeprefix('Value error, ')}" for e in exc.errors()]
+        raise ConfigurationError(problems) from exc
+
+
+def _as_json(content: object) -> str:
+    """Strict models take JSON's lists for tuples, and nothing else for anything else."""
+    import json
+
+    return json.dumps(content, default=str)

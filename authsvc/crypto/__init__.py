@@ -1,0 +1,1 @@
+"""Secrets: opaque tokens and their digests, sealed fields, password hashes."""

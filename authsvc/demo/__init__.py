@@ -1,0 +1,1 @@
+"""What `make run` shows a newcomer: a portal, a microservice, an inbox. Development only."""

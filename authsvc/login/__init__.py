@@ -1,0 +1,1 @@
+"""Signing in: from the password page to a session."""

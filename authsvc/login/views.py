@@ -1,0 +1,230 @@
+"""The sign-in page, where it ends, and signing out."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from authsvc.login import journey
+from authsvc.login.journey import Onward, Purpose
+from authsvc.login.password import NoAccess, Proved, Wrong
+from authsvc.throttle import Wait
+from authsvc.web.context import services
+from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
+from authsvc.web.text import clock_time, day
+
+bp = Blueprint("login", __name__, template_folder="templates")
+
+#: Enough to catch a slip; whether the address exists is never said.
+_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+NOTES = {"signed-out": "You’re signed out."}
+
+
+@bp.get("/sign-in")
+def sign_in() -> Response:
+    """The password page; or straight on, for whoever is signed in already."""
+    s = services()
+    with s.database.transaction(read_only=True) as tx:
+        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+    if bound_for.lost:
+        return _lost(bound_for)
+    if session is not None:
+        parked = bound_for.request
+        if parked is None:
+            return redirect(bound_for.continue_to or "/", 303)
+        if not parked.password_after or session.password_at > parked.password_after:
+            return _step_up(bound_for)
+    hint = bound_for.request.login_hint if bound_for.request else None
+    return _password_page(bound_for, email=hint or (session.user.email.address if session else ""))
+
+
+def _step_up(bound_for: Purpose) -> Response:
+    """Go on from a live session: the password counts as shown, and whatever else is wanted is asked for."""
+    s = services()
+    with s.database.transaction() as tx:
+        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        if session is None:
+            return redirect(url_for("login.sign_in", **bound_for.query), 303)
+        slug = bound_for.account.slug if bound_for.account else session.membership.account.slug
+        membership = next((m for m in session.user.memberships if m.is_active and m.account.slug == slug), None)
+        if membership is None:
+            return _refused(bound_for, NoAccess("not_a_member", slug), email=session.user.email.address)
+        if membership.account_id == session.membership.account_id:
+            membership = session.membership
+        attempt, secret = s.attempts.open(tx, session.user, membership=membership, password_at=session.password_at)
+        onward = journey.go_on(tx, attempt, secret, bound_for)
+    return journey.answer(onward)
+
+
+@bp.post("/sign-in")
+def submit_password() -> Response:
+    """Check the password: slot, hash outside any transaction, outcome (architecture 2.4)."""
+    s = services()
+    email, password = request.form.get("email", "").strip(), request.form.get("password", "")
+    with s.database.transaction(read_only=True) as tx:
+        bound_for = journey.purpose(tx)
+    if bound_for.lost:
+        return _lost(bound_for)
+    if errors := _field_errors(email, password):
+        return _password_page(bound_for, email=email, errors=errors, status=422)
+    here = request.remote_addr or ""
+    if not s.windows.has_room("password_per_address", here):
+        return _throttled(bound_for, email, Wait("password_per_address", s.clock.now() + s.policies.throttle.rates("password_per_address")[0].per))
+    with s.lane.place() as run:
+        with s.database.transaction() as tx:
+            begun = s.password_step.begin(tx, email, browser_secret=s.cookies.read(request, BROWSER))
+        if isinstance(begun, Wait):
+            return _throttled(bound_for, email, begun)
+        right = bool(run(s.passwords.verify, begun.stored, password))
+        outdated = right and s.passwords.needs_rehash(begun.stored)
+        new_hash = str(run(s.passwords.hash, password)) if outdated else None
+    onward: Onward | None = None
+    with s.database.transaction() as tx:
+        bound_for = journey.purpose(tx)
+        slug = bound_for.request.account_slug if bound_for.request else request.args.get("account")
+        outcome = s.password_step.finish(tx, begun, right=right, new_hash=new_hash, account_slug=slug or None)
+        if isinstance(outcome, Proved):
+            onward = journey.go_on(tx, outcome.attempt, outcome.secret, bound_for)
+    if onward is not None:
+        return journey.answer(onward)
+    if isinstance(outcome, NoAccess):
+        return _refused(bound_for, outcome, email=email)
+    assert isinstance(outcome, Wrong)  # noqa: S101 - for the type checker
+    s.windows.admit("password_per_address", here)
+    return _password_page(bound_for, email=email, failed=True, status=401)
+
+
+@bp.get("/")
+def done() -> Response:
+    """Where a sign-in without a destination ends: who is signed in, and the way to the portal."""
+    s = services()
+    with s.database.transaction(read_only=True) as tx:
+        session = journey.signed_in(tx)
+    if session is None:
+        return redirect(url_for("login.sign_in"), 303)
+    account = session.membership.account
+    return journey.show(
+        "login/signed_in.html",
+        Purpose(None, None, account),
+        email=session.user.email.address,
+        portal_url=account.portal_url,
+        sign_out_url=url_for("login.sign_out"),
+    )
+
+
+@bp.get("/sign-out")
+def sign_out() -> Response:
+    """The question. A client that already asked it (RP-Initiated Logout) may have it skipped."""
+    s = services()
+    with s.database.transaction(read_only=True) as tx:
+        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        membership = session.membership if session else None
+        cookie = s.cookies.read(request, journey.device_cookie(membership)) if membership else None
+        device = s.devices.behind(tx, membership, cookie) if membership and cookie else None
+    if session is None or membership is None:
+        return redirect(_after_sign_out(bound_for), 303)
+    account = membership.account
+    return journey.show(
+        "login/sign_out.html",
+        Purpose(bound_for.request, None, account),
+        email=session.user.email.address,
+        device_until=day(device.expires_at, journey.zone_of(account)) if device else None,
+        stay_url=account.portal_url,
+        hidden={},
+        action=url_for("login.submit_sign_out", **bound_for.query),
+    )
+
+
+@bp.post("/sign-out")
+def submit_sign_out() -> Response:
+    """Sign out, on this browser; the remembered device stays remembered (domain D6), unless it is to be forgotten."""
+    s = services()
+    with s.database.transaction() as tx:
+        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        if session is not None:
+            cookie = s.cookies.read(request, journey.device_cookie(session.membership))
+            if request.form.get("forget") and cookie:
+                s.devices.forget(tx, session.membership, cookie)
+            else:
+                s.sessions.end(tx, session, "signed_out")
+    if request.form.get("forget"):
+        return redirect(url_for("login.sign_out", **bound_for.query), 303)
+    response = redirect(_after_sign_out(bound_for), 303)
+    s.cookies.drop(response, SESSION)
+    s.cookies.drop(response, ATTEMPT)
+    response.headers["Clear-Site-Data"] = '"cache"'
+    return response
+
+
+def _after_sign_out(bound_for: Purpose) -> str:
+    parked = bound_for.request
+    if parked is not None and parked.params.get("kind") == "logout":
+        return parked.continue_to
+    return url_for("login.sign_in", note="signed-out")
+
+
+def _field_errors(email: str, password: str) -> dict[str, str]:
+    errors = {}
+    if not email:
+        errors["email"] = "Enter your email address"
+    elif not _ADDRESS.fullmatch(email):
+        errors["email"] = "Enter an email address like name@company.com"
+    longest = services().policies.password.max_length
+    if not password:
+        errors["password"] = "Enter your password"
+    elif len(password) > longest:
+        # Before any hashing: a megabyte of password is work for us and none for the sender (LG-09).
+        errors["password"] = f"Passwords have {longest} characters at most. This one is longer."
+    return errors
+
+
+def _password_page(
+    bound_for: Purpose,
+    *,
+    email: str,
+    status: int = 200,
+    errors: dict[str, str] | None = None,
+    failed: bool = False,
+    heading: str | None = None,
+) -> Response:
+    return journey.show(
+        "login/sign_in.html",
+        bound_for,
+        status=status,
+        email=email,
+        errors=errors or {},
+        failed=failed,
+        heading_error=heading,
+        note=NOTES.get(request.args.get("note", "")) if request.method == "GET" else None,
+        forgot_url=None,
+        action=url_for("login.submit_password", **bound_for.query),
+    )
+
+
+def _throttled(bound_for: Purpose, email: str, wait: Wait) -> Response:
+    at = clock_time(wait.until, journey.zone_of(bound_for.account))
+    response = _password_page(bound_for, email=email, heading=f"Too many tries. You can try again at {at}.", status=429)
+    response.headers.update(journey.retry_after(wait.until))
+    return response
+
+
+def _refused(bound_for: Purpose, refusal: NoAccess, *, email: str) -> Response:
+    """Said only after a correct password (ux.md S1)."""
+    name = refusal.account_name.split()[0] if refusal.account_name else ""
+    heading = {
+        "deactivated": f"Your access to {name} was turned off. Ask an account admin.",
+        "closed": f"{name}’s account is closed. Email support@imscre.com.",
+        "not_a_member": "This sign-in doesn’t belong to that account. Ask an account admin for an invitation.",
+    }[refusal.reason]
+    return _password_page(bound_for, email=email, heading=heading, status=403)
+
+
+def _lost(bound_for: Purpose) -> Response:
+    """A parked request that is too old, or another browser's."""
+    from authsvc.web.problems import error_page
+
+    return error_page(400, "This page was open too long", "Nothing was changed. Go back to the portal and sign in again.")
+
+

@@ -1,0 +1,1 @@
+"""Emails and text messages: their words, and the senders that carry them."""

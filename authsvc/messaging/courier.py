@@ -1,0 +1,69 @@
+"""Messages leave in two acts: a job in the caller's transaction, then the worker, which renders and sends.
+
+The page answers at once; no network call happens inside a transaction, and no job, log or table holds a code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from authsvc.jobs import Queue
+from authsvc.messaging.message import Channel, Delivery, Message, MessageSender
+from authsvc.messaging.render import render
+
+SEND_CODE = "send_code"
+SEND_NOTICE = "send_notice"
+
+
+@dataclass(frozen=True)
+class Courier:
+    """Queues messages and carries them. `host`: the issuer's exact host, which binds a texted code to us (ux.md S25)."""
+
+    queue: Queue
+    senders: Mapping[str, MessageSender]
+    host: str
+    support_email: str
+
+    @property
+    def channels(self) -> frozenset[str]:
+        """By what this installation can send."""
+        return frozenset(self.senders)
+
+    def send_code(self, tx: Session, challenge_id: str, *, counter: int) -> None:
+        """Queue the delivery of one code. `counter` names it: a newer one makes the job void."""
+        self.queue.enqueue(tx, SEND_CODE, challenge_id=challenge_id, counter=counter)
+
+    def send_notice(
+        self, tx: Session, notice: str, *, user_id: str, account_id: str, at: datetime, browser: str, **values: str
+    ) -> None:
+        """Queue a security notice to a person's verified address."""
+        self.queue.enqueue(
+            tx,
+            SEND_NOTICE,
+            notice=notice,
+            user_id=user_id,
+            account_id=account_id,
+            at=at.isoformat(),
+            browser=browser,
+            **values,
+        )
+
+    def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
+        """Render the message and hand it to its sender. Never inside a transaction."""
+        words = render(name, channel, host=self.host, support_email=self.support_email, **values)
+        return self.senders[channel].send(
+            Message(
+                channel=channel,
+                to=to,
+                purpose=name,
+                subject=words.subject,
+                text=words.text,
+                html=words.html,
+                sender_name=words.sender_name,
+                created_at=created_at,
+            )
+        )

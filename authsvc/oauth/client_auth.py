@@ -1,0 +1,73 @@
+"""Client authentication: exactly one method, the registered one, and one wording for every failure (RFC 6749 2.3)."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
+from sqlalchemy.orm import Session
+
+from authsvc.audit import AuditLog, Event
+from authsvc.oauth.call import Call
+from authsvc.oauth.clients import Client, Registry
+from authsvc.throttle import AddressWindows
+
+FAILED = "Client authentication failed."
+
+
+class TooManyRequests(InvalidClientError):  # type: ignore[misc]  # Authlib is untyped
+    """Too fast; the same may be tried again soon."""
+
+    error = "temporarily_unavailable"
+    status_code = 429
+
+
+@dataclass(frozen=True)
+class ClientAuthenticator:
+    """Says which client calls."""
+
+    registry: Registry
+    windows: AddressWindows
+    audit: AuditLog
+
+    def authenticate(self, tx: Session, call: Call, endpoint: str) -> Client:
+        """The authenticated client. Raises: InvalidRequestError for two methods at once; InvalidClientError; TooManyRequests."""
+        used_header, client_id, secret = _credentials(call)
+        about = f"{call.remote_address} {client_id}"
+        if not self.windows.has_room("client_auth_failures", about):
+            raise TooManyRequests("Too many failed attempts. Try again in a minute.")
+        client = self.registry.client(client_id, tx)
+        method = "client_secret_basic" if used_header else "client_secret_post" if secret is not None else "none"
+        if client is not None and client.auth_method == method and (method == "none" or client.check_client_secret(secret or "")):
+            if not self.windows.admit("token_per_client", client.client_id):
+                raise TooManyRequests("This client calls too often. Try again in a second.")
+            call.auth_method = method
+            return client
+        self.windows.admit("client_auth_failures", about)
+        reason = "unknown_client" if client is None else "wrong_method" if client.auth_method != method else "wrong_secret"
+        self.audit.record(tx, Event.CLIENT_REFUSED, client_id=client.client_id if client else None, reason=reason, endpoint=endpoint)
+        raise _refusal(used_header=used_header)
+
+
+def _refusal(*, used_header: bool) -> InvalidClientError:
+    error = InvalidClientError(description=FAILED, status_code=401)
+    error.used_header = used_header
+    return error
+
+
+def _credentials(call: Call) -> tuple[bool, str | None, str | None]:
+    """(by header?, client_id, secret). The header's halves are form-urlencoded (RFC 6749 2.3.1)."""
+    header = call.headers.get("Authorization", "")
+    scheme, _, encoded = header.partition(" ")
+    body_id, body_secret = call.form.get("client_id"), call.form.get("client_secret")
+    if scheme.lower() != "basic":
+        return False, body_id, body_secret
+    if body_secret is not None:
+        raise InvalidRequestError("The client used more than one way to authenticate.")
+    client_id, _, secret = base64.b64decode(encoded.strip()).decode().partition(":")
+    client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+    if body_id is not None and body_id != client_id:
+        raise InvalidRequestError("The request names two different clients.")
+    return True, client_id, secret

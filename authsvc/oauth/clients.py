@@ -1,0 +1,168 @@
+"""Clients and resource servers as the protocol sees them: frozen, and cached for some seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2.rfc6749 import ClientMixin
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from authsvc.crypto.tokens import Digester, same
+from authsvc.db import Database, DatabaseUnavailable
+from authsvc.oauth.models import OAuthClient, ResourceServer
+
+#: How old what is known of a client may be; its deactivation takes that long to reach every replica (architecture 2.5).
+FRESH_S = 5.0
+SECRET_PURPOSE = "client-secret"  # noqa: S105 - names a digest
+STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
+
+
+@dataclass(frozen=True)
+class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
+    """One registered client."""
+
+    client_id: str
+    client_name: str
+    secret_digest: str | None
+    auth_method: str
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    grant_types: frozenset[str]
+    scopes: tuple[str, ...]
+    id_token_signed_response_alg: str
+    digester: Digester
+
+    @property
+    def client_metadata(self) -> dict[str, Any]:
+        """What Authlib's endpoints look up by its registered name."""
+        return {"post_logout_redirect_uris": list(self.post_logout_redirect_uris)}
+
+    def get_client_id(self) -> str:
+        """The client_id."""
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> None:
+        """None: OpenID Connect wants redirect_uri in every request (Core 3.1.2.1)."""
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """What of the asked scopes this client may have, in the order asked; None when nothing is left."""
+        asked = scope.split() if scope else []
+        allowed = " ".join(dict.fromkeys(name for name in asked if name in self.scopes))
+        return None if asked and not allowed else allowed
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        """Exact string comparison (RFC 9700 4.1.3)."""
+        return redirect_uri in self.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether the secret is right; compared as digests."""
+        if self.secret_digest is None:
+            return False
+        return same(self.digester.digest(SECRET_PURPOSE, client_secret), self.secret_digest)
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - one method at every endpoint
+        """Whether this is the registered way."""
+        return method == self.auth_method
+
+    def check_response_type(self, response_type: str) -> bool:
+        """The code flow alone is offered."""
+        return response_type == "code" and "authorization_code" in self.grant_types
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Whether the client registered for it."""
+        return grant_type in self.grant_types
+
+
+class Registry:
+    """Looks clients and resource servers up; a warm look-up asks no database."""
+
+    def __init__(self, database: Database, digester: Digester, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._database, self._digester, self._monotonic = database, digester, monotonic
+        self._lock = threading.Lock()
+        self._clients: dict[str, tuple[float, Client | None]] = {}
+        self._resources: tuple[float, dict[str, frozenset[str]]] | None = None
+
+    def client(self, client_id: str | None, tx: Session | None = None) -> Client | None:
+        """The active client, or None. `tx`: the caller's transaction, where one is open."""
+        if not client_id or len(client_id) > 64:
+            return None
+        known = self._clients.get(client_id)
+        now = self._monotonic()
+        if known is None or now - known[0] > FRESH_S:
+            known = (now, self._load(client_id, tx))
+            with self._lock:
+                if len(self._clients) > 1000:  # unknown names are cached too; a flood of them must not grow without end
+                    self._clients.clear()
+                self._clients[client_id] = known
+        return known[1]
+
+    def resources(self, tx: Session | None = None) -> dict[str, frozenset[str]]:
+        """Every resource server's identifier with its scopes."""
+        now = self._monotonic()
+        if self._resources is None or now - self._resources[0] > FRESH_S:
+            rows = self._read(tx, lambda t: t.execute(select(ResourceServer.identifier, ResourceServer.scopes)).all())
+            self._resources = (now, {row.identifier: frozenset(row.scopes) for row in rows})
+        return self._resources[1]
+
+    def last_scopes(self) -> frozenset[str]:
+        """The scopes of every resource server; what was last known while the database is away."""
+        try:
+            return frozenset().union(*self.resources().values())
+        except DatabaseUnavailable:
+            return frozenset().union(*self._resources[1].values()) if self._resources else frozenset()
+
+    def forget(self) -> None:
+        """Drop what is cached: something was changed here."""
+        with self._lock:
+            self._clients.clear()
+            self._resources = None
+
+    def _load(self, client_id: str, tx: Session | None) -> Client | None:
+        row = self._read(tx, lambda t: t.get(OAuthClient, client_id))
+        if row is None or row.deactivated_at is not None:
+            return None
+        return Client(
+            client_id=row.client_id,
+            client_name=row.client_name,
+            secret_digest=row.client_secret_digest,
+            auth_method=row.token_endpoint_auth_method,
+            redirect_uris=tuple(row.redirect_uris),
+            post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+            grant_types=frozenset(row.grant_types),
+            scopes=tuple(row.scope.split()),
+            id_token_signed_response_alg=row.id_token_signed_response_alg,
+            digester=self._digester,
+        )
+
+    def _read(self, tx: Session | None, ask: Callable[[Session], Any]) -> Any:
+        if tx is not None:
+            return ask(tx)
+        with self._database.transaction(read_only=True) as own:
+            return ask(own)
+
+
+class NoSuchTarget(Exception):  # noqa: N818 - becomes invalid_target on the wire
+    """The resource is not registered, not this client's, or not clear from the scopes."""
+
+
+def audience_for(asked: str | None, scope: str, *, resources: dict[str, frozenset[str]], issuer: str) -> str:
+    """The one `aud` of the access token (RFC 8707 2, RFC 9068 3). Raises: NoSuchTarget.
+
+    Without `resource`, the scopes say which API is meant; scopes of ours alone mean this service itself.
+    """
+    wanted = set(scope.split()) - set(STANDARD_SCOPES)
+    if asked is not None:
+        if asked == issuer:
+            return asked
+        if asked not in resources or (wanted and not wanted & resources[asked]):
+            raise NoSuchTarget
+        return asked
+    meant = [identifier for identifier, scopes in resources.items() if wanted & scopes]
+    if len(meant) > 1:
+        raise NoSuchTarget
+    return meant[0] if meant else issuer

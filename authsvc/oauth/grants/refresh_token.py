@@ -1,0 +1,40 @@
+"""The refresh token grant (RFC 6749 6), with rotation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as Authlibs
+
+from authsvc.oauth.errors import InvalidTarget
+from authsvc.oauth.grants.authorization_code import AUTH_METHODS
+from authsvc.oauth.refresh import Presented
+from authsvc.oauth.subject import Subject
+
+
+class RefreshTokenGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
+    """The token is locked when it is presented and spent when its successor is made, in one transaction.
+
+    So a refused request (a wider scope, another resource) burns nothing.
+    """
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Presented | None:
+        """What was presented, if it is worth something."""
+        return self.server.refresh_tokens.present(self.server.tx(), refresh_token, client_id=self.request.client.client_id)
+
+    def authenticate_user(self, refresh_token: Presented) -> Subject:
+        """Whom the family speaks of."""
+        if (resource := self.request.form.get("resource")) and resource != refresh_token.family.resource:
+            raise InvalidTarget("The resource is not the one that was granted.")
+        return Subject(refresh_token.family, refresh_token.family.membership)
+
+    def issue_token(self, user: Subject, refresh_token: Presented) -> dict[str, Any]:
+        """A new access token, and the successor of the refresh token."""
+        token: dict[str, Any] = super().issue_token(user, refresh_token)
+        token["refresh_token"] = self.server.refresh_tokens.rotate(self.server.tx(), refresh_token)
+        return token
+
+    def revoke_old_credential(self, refresh_token: Presented) -> None:
+        """Done by the rotation itself."""

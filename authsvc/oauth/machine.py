@@ -1,0 +1,73 @@
+"""The endpoints that machines call: plain functions from request to response, answered in front of Flask (spikes.md 2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from authlib.oauth2.rfc6749 import OAuth2Error
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Request, Response
+
+from authsvc import logs
+from authsvc.db import Database, DatabaseUnavailable
+from authsvc.oauth.server import NO_STORE, AuthorizationServer
+from authsvc.oauth.userinfo import Refusal, UserInfo
+from authsvc.web.front import Endpoint
+
+log = logs.logger(__name__)
+#: No token request is larger; a bigger body is refused unread (security.md PL-02).
+LARGEST_BODY = 64 * 1024
+
+
+def endpoints(database: Database, server: AuthorizationServer, userinfo: UserInfo) -> Mapping[str, Mapping[str, Endpoint]]:
+    """Every machine endpoint, by path and method."""
+
+    def token(request: Request) -> Response:
+        # Refusals are answers and are committed: the code that was spent stays spent. Only a crash rolls back.
+        with database.transaction():
+            answer: Response = server.create_token_response(request)
+            return answer
+
+    def info(request: Request) -> Response:
+        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not bearer.strip():
+            return _json({}, 401, {"WWW-Authenticate": f'Bearer realm="{server.issuer}"'})
+        with database.transaction(read_only=True) as tx:
+            found = userinfo.answer(tx, bearer.strip())
+        if isinstance(found, Refusal):
+            challenge = f'Bearer realm="{server.issuer}", error="{found.error}"'
+            return _json({"error": found.error}, found.status, {"WWW-Authenticate": challenge})
+        return _json(found, 200)
+
+    return {
+        "/oauth/token": {"POST": _safely(token)},
+        "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
+    }
+
+
+def _safely(endpoint: Callable[[Request], Response]) -> Endpoint:
+    """The one mapping of errors: the RFC's words, 503 for a database that is away, and never a stack trace."""
+
+    def answer(request: Request) -> Response:
+        request.max_content_length = request.max_form_memory_size = LARGEST_BODY
+        request.max_form_parts = 100
+        try:
+            return endpoint(request)
+        except OAuth2Error as error:
+            status, body, headers = error()
+            return Response(json.dumps(dict(body)), status, {**dict(headers), **NO_STORE})
+        except DatabaseUnavailable as exc:
+            log.error("database.unavailable", reason=exc.detail)
+            return _json({"error": "temporarily_unavailable"}, 503, {"Retry-After": "2"})
+        except HTTPException as exc:
+            return _json({"error": "invalid_request"}, exc.code or 400)
+        except Exception:
+            log.exception("request.crashed", rule=request.path)
+            return _json({"error": "server_error"}, 500)
+
+    return answer
+
+
+def _json(body: object, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(body), status, {**NO_STORE, **(headers or {})}, mimetype="application/json")

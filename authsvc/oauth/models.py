@@ -1,0 +1,101 @@
+"""Tables: clients, resource servers, and what was granted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from authsvc.accounts.models import Membership
+from authsvc.db.base import Base, Digest, Id
+
+
+class OAuthClient(Base):
+    """A registered client; the columns are named as its metadata is (RFC 7591). The secret is kept as a digest."""
+
+    __tablename__ = "oauth_client"
+
+    client_id: Mapped[Id] = mapped_column(primary_key=True)
+    client_name: Mapped[str] = mapped_column(String(200))
+    client_secret_digest: Mapped[str | None] = mapped_column(String(64))
+    token_endpoint_auth_method: Mapped[str] = mapped_column(String(40))
+    redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]]
+    grant_types: Mapped[list[str]]
+    scope: Mapped[str] = mapped_column(String(2000))
+    id_token_signed_response_alg: Mapped[str] = mapped_column(String(10))
+    created_at: Mapped[datetime]
+    deactivated_at: Mapped[datetime | None]
+
+
+class ResourceServer(Base):
+    """An API that access tokens are for: its identifier is their `aud` (RFC 8707)."""
+
+    __tablename__ = "resource_server"
+
+    identifier: Mapped[str] = mapped_column(String(500), primary_key=True)
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+
+
+class TokenFamily(Base):
+    """Everything that descends from one authorization: what was granted, and what the sign-in had shown.
+
+    Tokens say what stands here, unchanged by refreshing (claims.md). Ended as a whole.
+    """
+
+    __tablename__ = "token_family"
+    __table_args__ = (Index(None, "session_id"), Index(None, "user_id"), Index(None, "expires_at"))
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"))
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    membership_id: Mapped[Id] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
+    session_id: Mapped[Id]
+    scope: Mapped[str] = mapped_column(String(2000))
+    resource: Mapped[str] = mapped_column(String(500))
+    nonce: Mapped[str | None] = mapped_column(String(500))
+    acr: Mapped[str] = mapped_column(String(60))
+    amr: Mapped[list[str]]
+    auth_time: Mapped[datetime]
+    device_id: Mapped[str | None] = mapped_column(String(64))
+    remembered: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    revoked_reason: Mapped[str | None] = mapped_column(String(40))
+
+    membership: Mapped[Membership] = relationship(lazy="joined", innerjoin=True)
+
+
+class AuthorizationCode(Base):
+    """A code, by its digest, until it is spent."""
+
+    __tablename__ = "authorization_code"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    code_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    family_id: Mapped[Id] = mapped_column(ForeignKey("token_family.id", ondelete="CASCADE"))
+    client_id: Mapped[Id]
+    redirect_uri: Mapped[str] = mapped_column(String(2000))
+    code_challenge: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    consumed_at: Mapped[datetime | None]
+
+
+class RefreshToken(Base):
+    """A refresh token, by its digest. Its successor is kept sealed under the token itself, for the retry window alone."""
+
+    __tablename__ = "refresh_token"
+    __table_args__ = (Index(None, "family_id"), Index(None, "expires_at"))
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)
+    family_id: Mapped[Id] = mapped_column(ForeignKey("token_family.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    consumed_at: Mapped[datetime | None]
+    successor_digest: Mapped[str | None] = mapped_column(String(64))
+    successor_wrapped: Mapped[str | None] = mapped_column(String(300))

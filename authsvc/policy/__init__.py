@@ -1,0 +1,1 @@
+"""How strict this installation is: policies/*.yaml, read once at start into frozen objects, all mistakes at once."""

@@ -1,0 +1,367 @@
+"""What policies/*.yaml may say: one frozen model per file. Values live in the files, bounds live here.
+
+policies/README.md explains every field. A name in a file is the attribute here; only `schema` becomes `version`.
+The bounds are promises of the product or of a standard: a file can tighten or relax within them, never beyond.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+
+from phonenumbers import SUPPORTED_REGIONS
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationInfo,
+    field_validator,
+)
+
+from authsvc.errors import AuthsvcError
+
+Audience = Literal["team", "investors"]
+Method = Literal["email", "sms"]
+LimitName = Literal[
+    "password_per_user",
+    "password_per_address",
+    "password_per_account",
+    "code_per_user",
+    "code_per_address",
+    "send_per_destination",
+    "send_per_user",
+    "send_per_address",
+    "client_auth_failures",
+    "token_per_client",
+    "authorize_per_address",
+]
+
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
+
+# [0-9], not \d, which also takes digits of other scripts. The length keeps the largest value far below timedelta.max.
+DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([dhms])")
+_RATE = re.compile(r"([1-9][0-9]{0,6}) per ([0-9]+[a-z])(?: burst ([1-9][0-9]{0,6}))?")
+
+# The equivalent Argon2id settings of the OWASP Password Storage Cheat Sheet: (KiB of memory, iterations).
+_ARGON2_PROFILES = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
+
+
+class UnknownPolicyName(AuthsvcError, KeyError):  # noqa: N818 - said in the code that asked, not a state of the world
+    """No policy goes by this name."""
+
+
+def parse_duration(text: str) -> timedelta:
+    """The length of time that "30d", "12h", "10m", "30s" or "0s" means: one whole number and one unit.
+
+    Raises: ValueError with a sentence for the person who wrote the file.
+    """
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("must be a whole number and a unit, as in 30s, 10m, 12h or 30d")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def format_duration(value: timedelta) -> str:
+    """`value` in whole units of its largest exact unit, as a policy file would write it: "30d", "90m", "0s"."""
+    unit = next((unit for unit, length in UNITS.items() if value and not value % length), "s")
+    return f"{value // UNITS[unit]}{unit}"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `count` in any stretch of `per`. `burst`: how many may come at once; None means `count`."""
+
+    count: int
+    per: timedelta
+    burst: int | None = None
+
+    def __str__(self) -> str:
+        """The rate as a policy file writes it."""
+        return f"{self.count} per {format_duration(self.per)}" + (f" burst {self.burst}" if self.burst else "")
+
+
+def parse_rate(text: str) -> Rate:
+    """The rate that "10 per 15m" or "50 per 1s burst 100" means. Raises: ValueError with a sentence for the author."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise ValueError("must read like 10 per 15m, or 50 per 1s burst 100")
+    rate = Rate(int(match[1]), parse_duration(match[2]), int(match[3]) if match[3] else None)
+    if not SECOND <= rate.per <= 30 * DAY:
+        raise ValueError("must count over 1s to 30d")
+    if rate.burst is not None and rate.burst < rate.count:
+        raise ValueError("must not have a burst below its count")
+    return rate
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError(f"needs a unit: write a unit after the number, as in {value}s or {value}m")
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _rate(value: object) -> object:
+    return parse_rate(value) if isinstance(value, str) else value
+
+
+def _boolean(value: object) -> object:
+    # Literal[False] alone would take 0, since 0 == False.
+    if not isinstance(value, bool):
+        raise ValueError("must be false")
+    return value
+
+
+def _some_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Field(min_length=1) would count valid items only and call a list of one bad item empty.
+    if not values:
+        raise ValueError("must not be empty")
+    if len(set(values)) < len(values):
+        raise ValueError("must not name anything twice")
+    return values
+
+
+def _one_rate_per_window(rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
+    if not rates:
+        raise ValueError("must not be empty")
+    if len({rate.per for rate in rates}) < len(rates):
+        raise ValueError("must not hold two rates over the same time")
+    return rates
+
+
+def _region(value: str) -> str:
+    if value not in SUPPORTED_REGIONS:
+        raise ValueError("must be a two-letter region code, as in US")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Rates = Annotated[tuple[Annotated[InstanceOf[Rate], BeforeValidator(_rate)], ...], AfterValidator(_one_rate_per_window)]
+
+
+class Section(BaseModel):
+    """A group of fields: nothing unknown, nothing converted, nothing changed after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class AudiencePolicy(Section):
+    """Two-step verification of one audience. An account's own switches can only be stricter."""
+
+    enforced_by_default: bool
+    methods: Annotated[tuple[Method, ...], AfterValidator(_some_distinct)]
+    sms_implies: Literal["email"] | None = None
+    remember_device: Literal["allowed", "forbidden"]
+
+    @field_validator("sms_implies")
+    @classmethod
+    def _implied_method_is_open(cls, value: str | None, info: ValidationInfo) -> str | None:
+        methods = info.data.get("methods", ())
+        if value and "sms" in methods and value not in methods:
+            raise ValueError(f"implies {value}, which must then be one of the methods")
+        return value
+
+
+class Audiences(Section):
+    """The two audiences of a policy."""
+
+    team: AudiencePolicy
+    investors: AudiencePolicy
+
+
+class CodeLifetime(Section):
+    """How long a code works, by method. NIST SP 800-63B-4 ends an out-of-band code after 10 minutes."""
+
+    email: Duration = Field(ge=MINUTE, le=10 * MINUTE)
+    sms: Duration = Field(ge=MINUTE, le=10 * MINUTE)
+
+
+class CodePolicy(Section):
+    """One-time codes. `sends` messages per challenge within `sends_window`, `resend_after` apart."""
+
+    digits: int = Field(ge=6, le=10)
+    lifetime: CodeLifetime
+    tries: int = Field(ge=1, le=10)
+    resend_after: Duration = Field(ge=10 * SECOND, le=10 * MINUTE)
+    sends: int = Field(ge=1, le=20)
+    sends_window: Duration = Field(ge=MINUTE, le=DAY)
+
+    @field_validator("resend_after")
+    @classmethod
+    def _resend_before_the_code_ends(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        lifetime = info.data.get("lifetime")
+        if lifetime and value > min(lifetime.email, lifetime.sms):
+            raise ValueError("must not be longer than a code's lifetime")
+        return value
+
+
+class RememberedDevicePolicy(Section):
+    """Browsers that pass without a code. The pages promise 30 days and no more, whatever the use in between."""
+
+    lifetime: Duration = Field(ge=DAY, le=30 * DAY)
+    sliding: Annotated[Literal[False], BeforeValidator(_boolean)]
+    renewal_grace: Duration = Field(ge=timedelta(0), le=5 * MINUTE)
+
+
+class PhonePolicy(Section):
+    """Regions whose numbers may receive codes."""
+
+    regions: Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], AfterValidator(_some_distinct)]
+
+
+class MfaPolicy(Section):
+    """mfa.yaml: two-step verification, its codes, remembered devices and phones."""
+
+    version: Literal["authsvc/mfa/1"] = Field(alias="schema")
+    audiences: Audiences
+    code: CodePolicy
+    remembered_device: RememberedDevicePolicy
+    phone: PhonePolicy
+    last_try_pause: Duration = Field(ge=MINUTE, le=DAY)
+
+    def for_audience(self, audience: str) -> AudiencePolicy:
+        """The policy of "team" or "investors". Raises: UnknownPolicyName."""
+        if audience not in get_args(Audience):
+            raise UnknownPolicyName(f"no audience is called {audience!r}")
+        found: AudiencePolicy = getattr(self.audiences, audience)
+        return found
+
+
+class PasswordHashPolicy(Section):
+    """Argon2id's cost: KiB of memory, passes over it, lanes. The floor is OWASP's set of equivalent settings."""
+
+    memory_kib: int = Field(ge=7168, le=1_048_576)
+    iterations: int = Field(ge=1, le=20)
+    parallelism: int = Field(ge=1, le=16)
+
+    @field_validator("iterations")
+    @classmethod
+    def _is_costly_enough(cls, value: int, info: ValidationInfo) -> int:
+        memory = info.data.get("memory_kib")
+        needed = min((passes for kib, passes in _ARGON2_PROFILES if memory and kib <= memory), default=1)
+        if value < needed:
+            raise ValueError(f"must be at least {needed} with {memory} KiB of memory")
+        return value
+
+
+class PasswordPolicy(Section):
+    """password.yaml. NIST SP 800-63B-4: at least 15 characters, or 8 behind a second factor; 64 must be possible."""
+
+    version: Literal["authsvc/password/1"] = Field(alias="schema")
+    min_length: int = Field(ge=8, le=64)
+    max_length: int = Field(ge=64, le=1024)
+    reject_common: bool
+    reject_context: bool
+    hash: PasswordHashPolicy
+
+
+class RefreshPolicy(Section):
+    """Refresh tokens. For `retry_window` after use the same client gets the same successor again; then it is reuse."""
+
+    lifetime: Duration = Field(ge=HOUR, le=30 * DAY)
+    retry_window: Duration = Field(ge=timedelta(0), le=60 * SECOND)
+
+
+class KeySchedulePolicy(Section):
+    """When signing keys change: a new one every `rotate_every`, in the key set `publish_ahead` before it signs."""
+
+    rotate_every: Duration = Field(ge=DAY, le=365 * DAY)
+    publish_ahead: Duration = Field(ge=MINUTE, le=90 * DAY)
+
+    @field_validator("publish_ahead")
+    @classmethod
+    def _one_key_waits_at_a_time(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        rotate_every = info.data.get("rotate_every")
+        if rotate_every and value > rotate_every:
+            raise ValueError("must not be longer than rotate_every")
+        return value
+
+
+class TokenPolicy(Section):
+    """tokens.yaml: lifetimes of what the token endpoint deals in, and of the keys behind it."""
+
+    version: Literal["authsvc/tokens/1"] = Field(alias="schema")
+    # RFC 6749 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
+    authorization_code: Duration = Field(ge=10 * SECOND, le=10 * MINUTE)
+    # What was revoked may live on in other services for this long: they check a signature and do not ask us.
+    access_token: Duration = Field(ge=30 * SECOND, le=HOUR)
+    id_token: Duration = Field(ge=30 * SECOND, le=HOUR)
+    refresh: RefreshPolicy
+    jwks_max_age: Duration = Field(ge=MINUTE, le=DAY)
+    clock_skew: Duration = Field(ge=timedelta(0), le=5 * MINUTE)
+    keys: KeySchedulePolicy
+
+    @field_validator("keys")
+    @classmethod
+    def _verifiers_know_a_key_before_it_signs(cls, value: KeySchedulePolicy, info: ValidationInfo) -> KeySchedulePolicy:
+        if "jwks_max_age" in info.data and "clock_skew" in info.data:
+            needed = info.data["jwks_max_age"] + info.data["clock_skew"]
+            if value.publish_ahead < needed:
+                raise ValueError(
+                    f"publish_ahead must be at least jwks_max_age and clock_skew together, {format_duration(needed)}"
+                    f" (got {format_duration(value.publish_ahead)})"
+                )
+        return value
+
+
+class SessionPolicy(Section):
+    """sessions.yaml: how long someone stays signed in, and how long unfinished sign-ins are kept."""
+
+    version: Literal["authsvc/sessions/1"] = Field(alias="schema")
+    # A session opened before two-step verification was switched on may go on for this long, so 12 hours is the promise.
+    absolute: Duration = Field(ge=5 * MINUTE, le=12 * HOUR)
+    idle: Duration = Field(ge=MINUTE, le=12 * HOUR)
+    per_user: int = Field(ge=1, le=1000)
+    attempt: Duration = Field(ge=5 * MINUTE, le=HOUR)
+    authorization_request: Duration = Field(ge=5 * MINUTE, le=DAY)
+    recent_proof: Duration = Field(ge=MINUTE, le=HOUR)
+
+    @field_validator("idle")
+    @classmethod
+    def _idle_within_absolute(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        absolute = info.data.get("absolute")
+        if absolute and value > absolute:
+            raise ValueError(f"must not be longer than absolute, {format_duration(absolute)}")
+        return value
+
+    @field_validator("authorization_request")
+    @classmethod
+    def _request_outlives_the_attempt(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        attempt = info.data.get("attempt")
+        if attempt and value < attempt:
+            raise ValueError(f"must not be shorter than attempt, {format_duration(attempt)}")
+        return value
+
+
+class Limits(Section):
+    """The closed set of limits; each holds all its rates at once."""
+
+    password_per_user: Rates
+    password_per_address: Rates
+    password_per_account: Rates
+    code_per_user: Rates
+    code_per_address: Rates
+    send_per_destination: Rates
+    send_per_user: Rates
+    send_per_address: Rates
+    client_auth_failures: Rates
+    token_per_client: Rates
+    authorize_per_address: Rates
+
+
+class ThrottlePolicy(Section):
+    """throttle.yaml: how often is too often."""
+
+    version: Literal["authsvc/throttle/1"] = Field(alias="schema")
+    limits: Limits
+
+    def rates(self, name: LimitName) -> tuple[Rate, ...]:
+        """Every rate of the limit `name`, as written. Raises: UnknownPolicyName."""
+        if name not in Limits.model_fields:
+            raise UnknownPolicyName(f"no limit is called {name!r}")
+        found: tuple[Rate, ...] = getattr(self.limits, name)
+        return found

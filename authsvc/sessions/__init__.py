@@ -1,0 +1,1 @@
+"""Being signed in, and what a sign-in is for."""

@@ -1,0 +1,28 @@
+"""acr and amr: the one table of what happened and what it is called (claims.md, RFC 8176)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+PASSWORD: Final = "urn:ims:acr:password"  # noqa: S105 - a level's registered name
+REMEMBERED: Final = "urn:ims:acr:remembered"
+TWO_STEP: Final = "urn:ims:acr:two-step"
+TWO_FACTOR: Final = "urn:ims:acr:two-factor"
+
+#: Lowest first; the order is the meaning.
+ORDER: Final = (PASSWORD, REMEMBERED, TWO_STEP, TWO_FACTOR)
+
+
+def at_least(acr: str, wanted: str) -> bool:
+    """Whether `acr` is `wanted` or more; an unknown level is never enough and never met."""
+    return acr in ORDER and wanted in ORDER and ORDER.index(acr) >= ORDER.index(wanted)
+
+
+def describe(proofs: Collection[str], *, remembered: bool) -> tuple[str, list[str]]:
+    """(acr, amr) for what was shown in this sign-in. Email is a second step and never `mfa`."""
+    if "sms" in proofs:
+        return TWO_FACTOR, ["pwd", "sms", "mfa"]
+    if "email" in proofs:
+        return TWO_STEP, ["pwd", "otp", "mca"]
+    return (REMEMBERED if remembered else PASSWORD), ["pwd"]

@@ -1,0 +1,177 @@
+"""Start, find, raise and end sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from authsvc.accounts.models import Membership
+from authsvc.audit import AuditLog, Event
+from authsvc.clock import Clock
+from authsvc.crypto.tokens import Digester, new_id, new_secret
+from authsvc.policy.schema import SessionPolicy
+from authsvc.sessions.browsers import PURPOSE as BROWSER_PURPOSE
+from authsvc.sessions.models import BrowserSession, SignInRequest
+
+PURPOSE = "session"
+#: How stale last_seen_at may be: one write a minute and browser, not one a page.
+SEEN_EVERY = timedelta(minutes=1)
+#: How long a finished or ended row is kept for support.
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a sign-in has shown: goes into the session as it is, and from there into tokens."""
+
+    acr: str
+    amr: list[str]
+    auth_time: datetime
+    password_at: datetime
+    device_id: str | None = None
+    remembered: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Sessions are rows; a revoked one is gone at the next request."""
+
+    policy: SessionPolicy
+    digester: Digester
+    clock: Clock
+    audit: AuditLog
+
+    def find(self, tx: Session, secret: str | None) -> BrowserSession | None:
+        """The live session behind a cookie: not ended, within idle and absolute time, its membership still active."""
+        if not secret or len(secret) > 64:
+            return None
+        session = tx.scalars(
+            select(BrowserSession).where(BrowserSession.secret_digest == self.digester.digest(PURPOSE, secret))
+        ).one_or_none()
+        return session if session and self.is_live(session) else None
+
+    def by_id(self, tx: Session, sid: str) -> BrowserSession | None:
+        """The session with this sid, ended or not."""
+        return tx.get(BrowserSession, sid)
+
+    def is_live(self, session: BrowserSession) -> bool:
+        """Whether the person is still signed in there; idle time counts from what the server saw."""
+        now = self.clock.now()
+        return (
+            session.ended_at is None
+            and now < session.expires_at
+            and now - session.last_seen_at < self.policy.idle
+            and session.membership.is_active
+        )
+
+    def touch(self, tx: Session, session: BrowserSession) -> None:
+        """Note that the browser was seen."""
+        session.last_seen_at = max(session.last_seen_at, self.clock.now())
+
+    def needs_touch(self, session: BrowserSession) -> bool:
+        """Whether noting it again is worth a write."""
+        return self.clock.now() - session.last_seen_at >= SEEN_EVERY
+
+    def start(self, tx: Session, membership: Membership, standing: Standing, *, browser: str, previous: BrowserSession | None) -> tuple[BrowserSession, str]:
+        """Sign a person in: answers the session and its secret.
+
+        `previous` is what this browser was signed in as. The same membership is raised: same sid, new secret, the old one
+        dead (security.md LG-10). Another one's session ends. Beyond `per_user` sessions the oldest ends.
+        """
+        now, secret = self.clock.now(), new_secret()
+        digest = self.digester.digest(PURPOSE, secret)
+        raised_from = None
+        if previous is not None and previous.membership_id == membership.id:
+            session, raised_from = previous, previous.acr
+            session.secret_digest = digest
+        else:
+            if previous is not None:
+                self.end(tx, previous, "replaced")
+            session = BrowserSession(id=new_id(), secret_digest=digest, user_id=membership.user_id, membership_id=membership.id, created_at=now)
+            session.membership, session.user = membership, membership.user
+            tx.add(session)
+        session.acr, session.amr = standing.acr, standing.amr
+        session.auth_time, session.password_at = standing.auth_time, standing.password_at
+        session.device_id, session.remembered = standing.device_id, standing.remembered
+        session.browser, session.last_seen_at = browser, now
+        if raised_from is None or standing.password_at == now:
+            session.expires_at = now + self.policy.absolute
+        tx.flush()
+        self.audit.record(
+            tx,
+            Event.SESSION_STARTED,
+            user_id=membership.user_id,
+            account_id=membership.account_id,
+            session_id=session.id,
+            acr=standing.acr,
+            amr=standing.amr,
+            device_id=standing.device_id,
+            raised_from=raised_from,
+        )
+        self._end_oldest(tx, membership.user_id)
+        return session, secret
+
+    def end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
+        """Sign out; False when it had ended already. One UPDATE, so it is recorded once."""
+        ended = tx.execute(
+            update(BrowserSession)
+            .where(BrowserSession.id == session.id, BrowserSession.ended_at.is_(None))
+            .values(ended_at=self.clock.now(), ended_reason=reason)
+            .returning(BrowserSession.id)
+        ).one_or_none()
+        if ended is None:
+            return False
+        tx.refresh(session, ["ended_at", "ended_reason"])
+        account_id = session.membership.account_id
+        self.audit.record(tx, Event.SESSION_ENDED, user_id=session.user_id, account_id=account_id, session_id=session.id, reason=reason)
+        return True
+
+    def end_all(self, tx: Session, reason: str, *, user_id: str | None = None, membership_id: str | None = None) -> int:
+        """Sign a person out everywhere; answers how many sessions ended."""
+        who = BrowserSession.user_id == user_id if user_id else BrowserSession.membership_id == membership_id
+        live = tx.scalars(select(BrowserSession).where(who, BrowserSession.ended_at.is_(None))).all()
+        return sum(self.end(tx, session, reason) for session in live)
+
+    def park(self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any) -> SignInRequest:
+        """Keep a request until the person has signed in; `continue_to` may hold `{id}`. Bound to the browser's secret."""
+        now, request_id = self.clock.now(), new_id()
+        request = SignInRequest(
+            id=request_id,
+            browser_digest=self.digester.digest(BROWSER_PURPOSE, browser_secret),
+            continue_to=continue_to.format(id=request_id),
+            params=params,
+            created_at=now,
+            expires_at=now + self.policy.authorization_request,
+            **known,
+        )
+        tx.add(request)
+        tx.flush()
+        return request
+
+    def parked(self, tx: Session, request_id: str | None, *, browser_secret: str | None) -> SignInRequest | None:
+        """The parked request, for the browser that parked it (security.md LG-11); None for anyone else or too late."""
+        if not request_id or not browser_secret or len(request_id) != 32:
+            return None
+        request = tx.get(SignInRequest, request_id)
+        if request is None or request.expires_at <= self.clock.now():
+            return None
+        return request if request.browser_digest == self.digester.digest(BROWSER_PURPOSE, browser_secret) else None
+
+    def sweep(self, tx: Session, *, now: datetime) -> None:
+        """Forget requests that expired and sessions that ended a month ago."""
+        tx.execute(delete(SignInRequest).where(SignInRequest.expires_at < now))
+        tx.execute(delete(BrowserSession).where(BrowserSession.expires_at < now - KEPT))
+
+    def _end_oldest(self, tx: Session, user_id: str) -> None:
+        live = tx.scalars(
+            select(BrowserSession)
+            .where(BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None), BrowserSession.expires_at > self.clock.now())
+            .order_by(BrowserSession.last_seen_at.desc())
+            .offset(self.policy.per_user)
+        ).all()
+        for session in live:
+            self.end(tx, session, "too_many_sessions")

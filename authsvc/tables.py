@@ -1,0 +1,16 @@
+"""Every table of the service on one page, for Alembic and for tests. Nothing else imports this."""
+
+from authsvc.accounts import models as accounts
+from authsvc.audit import models as audit
+from authsvc.db.base import Base
+from authsvc.devices import models as devices
+from authsvc.jobs import models as jobs
+from authsvc.login import models as login
+from authsvc.mfa import models as mfa
+from authsvc.oauth import models as oauth
+from authsvc.sessions import models as sessions
+from authsvc.throttle import models as throttle
+
+metadata = Base.metadata
+
+__all__ = ["accounts", "audit", "devices", "jobs", "login", "metadata", "mfa", "oauth", "sessions", "throttle"]

@@ -1,0 +1,6 @@
+"""How often one may try: exact counters in SQL, coarse windows per network address."""
+
+from authsvc.throttle.counters import Throttle, Wait
+from authsvc.throttle.window import AddressWindows
+
+__all__ = ["AddressWindows", "Throttle", "Wait"]

@@ -1,0 +1,52 @@
+"""Coarse windows per network address: Redis when there is one, else this process's memory."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from authsvc.cache import Cache
+from authsvc.policy.schema import LimitName, ThrottlePolicy
+
+
+class AddressWindows:
+    """Counts tries per address. Never the reason why something is safe: whatever is secret-bearing is counted in SQL too."""
+
+    def __init__(self, policy: ThrottlePolicy, cache: Cache) -> None:
+        self._policy = policy
+        self._cache = cache
+        self._local = MovingWindowRateLimiter(MemoryStorage())
+        self._shared = MovingWindowRateLimiter(storage) if (storage := cache.limits_storage()) else None
+
+    def admit(self, limit: LimitName, key: str) -> bool:
+        """Whether one more try of `key` fits; counts it. For `..._per_address` the key is an address (v4 /32, v6 /64)."""
+        return self._ask(limit, key, count=True)
+
+    def has_room(self, limit: LimitName, key: str) -> bool:
+        """Whether one more would fit, without counting it: for limits that count failures only."""
+        return self._ask(limit, key, count=False)
+
+    def _ask(self, limit: LimitName, key: str, *, count: bool) -> bool:
+        key = network_of(key) if limit.endswith("_per_address") else key
+        items = [RateLimitItemPerSecond(rate.count, int(rate.per.total_seconds())) for rate in self._policy.rates(limit)]
+
+        def asked(limiter: MovingWindowRateLimiter) -> bool:
+            return all((limiter.hit if count else limiter.test)(item, limit, key) for item in items)
+
+        if (shared := self._shared) is not None and (answer := self._cache.attempt(lambda: asked(shared))) is not None:
+            return answer
+        return asked(self._local)
+
+
+def network_of(remote_address: str) -> str:
+    """The address as limits see it: a v6 host owns its /64. Unparsable text is one shared key, never a way past (LG-05)."""
+    try:
+        address = ip_address(remote_address)
+    except ValueError:
+        return "unparsable"
+    if address.version == 6:
+        return str(ip_network((address, 64), strict=False))
+    return str(address)

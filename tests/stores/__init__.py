@@ -1,0 +1,1 @@
+"""What each SQL and Redis store promises, on SQLite and on PostgreSQL."""
