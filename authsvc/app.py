@@ -137,7 +137,9 @@ def build(
     costs = policies.password.hash
     passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
     queue = Queue(clock, cache)
-    courier = Courier(queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL)
+    courier = Courier(
+        queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
+    )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
@@ -223,7 +225,13 @@ def create_app(services: Services) -> Flask:
     app.jinja_env.trim_blocks = False
     app.jinja_env.globals["asset"] = services.assets.url
     headers.install(app, https=services.settings.is_https)
-    csrf.install(app, issuer=services.settings.issuer, cookies=services.cookies, digester=services.digester, exempt=oauth_views.CSRF_EXEMPT)
+    csrf.install(
+        app,
+        issuer=services.settings.issuer,
+        cookies=services.cookies,
+        digester=services.digester,
+        exempt=oauth_views.CSRF_EXEMPT,
+    )
     problems.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)

@@ -40,7 +40,13 @@ class Cache:
         from limits.storage import RedisStorage
 
         address = self._url.replace("unix://", "redis+unix://", 1)
-        return RedisStorage(address, key_prefix=PREFIX + "window", wrap_exceptions=False, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return RedisStorage(
+            address,
+            key_prefix=PREFIX + "window",
+            wrap_exceptions=False,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+        )
 
     def attempt(self, ask: Callable[[], T]) -> T | None:
         """What `ask` answers; None when Redis cannot be asked now."""

@@ -11,7 +11,20 @@ from structlog.typing import EventDict, WrappedLogger
 
 #: Fields that may carry a secret or an address never reach a line, whoever logs them (security.md PL-04).
 WITHHELD = frozenset(
-    {"password", "code", "token", "secret", "access_token", "refresh_token", "id_token", "client_secret", "state", "cookie", "email", "phone"}
+    {
+        "password",
+        "code",
+        "token",
+        "secret",
+        "access_token",
+        "refresh_token",
+        "id_token",
+        "client_secret",
+        "state",
+        "cookie",
+        "email",
+        "phone",
+    }
 )
 LONGEST = 500
 

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from authsvc.errors import ConfigurationError
 
-DEVELOPMENT_SECRET = "development-only-secret-of-authsvc"  # noqa: S105 - refused in production, see problems()
+DEVELOPMENT_SECRET = "development-only-secret-of-authsvc"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -27,22 +27,38 @@ class Settings(BaseSettings):
         "development", description="`production` refuses to start on development defaults"
     )
     issuer: str = Field(
-        "http://127.0.0.1:8000", description="Public address of this service; every link and endpoint address starts with it"
+        "http://127.0.0.1:8000",
+        description="Public address of this service; every link and endpoint address starts with it",
     )
     bind: str = Field("127.0.0.1:8000", description="Address and port to listen on")
     database_url: str = Field("sqlite:///var/authsvc.db", description="`sqlite:///PATH` or `postgresql://...`")
-    redis_url: str = Field("", description="`redis://...`, `unix://...`, or empty: rate windows per process, worker polls")
+    redis_url: str = Field(
+        "", description="`redis://...`, `unix://...`, or empty: rate windows per process, worker polls"
+    )
     keys_url: str = Field("dir:keys", description="Home of the key ring: `dir:PATH`")
     secret: SecretStr = Field(
-        SecretStr(""), description="Seals stored secrets and keys the digests; 32 characters at least. Comma-separated: first seals, all open"
+        SecretStr(""),
+        description="Seals stored secrets and keys the digests; 32 characters at least. Comma-separated: first seals, all open",
     )
     secret_file: Path | None = Field(None, description="File with the secret, instead of `AUTHSVC_SECRET`; one a line")
-    policies_dir: Path | None = Field(None, description="Folder of the policy files; empty: those shipped with the package")
-    email_url: str = Field("dir:var/outbox", description="`dir:PATH` (one JSON file a message) or `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`")
+    policies_dir: Path | None = Field(
+        None, description="Folder of the policy files; empty: those shipped with the package"
+    )
+    email_url: str = Field(
+        "dir:var/outbox",
+        description="`dir:PATH` (one JSON file a message) or `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`",
+    )
     email_from: str = Field("no-reply@localhost", description="Address that mail is sent from")
-    sms_url: str = Field("dir:var/outbox", description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered")
-    trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` and `-Proto` count")
-    embedded_worker: bool = Field(True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`")
+    sms_url: str = Field(
+        "dir:var/outbox",
+        description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
+    )
+    trusted_proxies: str = Field(
+        "", description="Comma-separated addresses or networks whose `X-Forwarded-For` and `-Proto` count"
+    )
+    embedded_worker: bool = Field(
+        True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"
+    )
     workers: int = Field(1, ge=1, le=64, description="Web worker processes")
     threads: int = Field(8, ge=4, le=128, description="Threads in each web worker")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
@@ -64,7 +80,14 @@ class Settings(BaseSettings):
     @classmethod
     def _issuer_is_an_origin(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query or parts.fragment or parts.username:
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or parts.path
+            or parts.query
+            or parts.fragment
+            or parts.username
+        ):
             raise ValueError("must be an origin such as https://login.example.com, without a path or a trailing slash")
         return value
 
@@ -158,7 +181,9 @@ class Settings(BaseSettings):
         shown: dict[str, object] = {}
         for name, value in self:
             if name == "secret":
-                shown[name] = f"{len(self.secrets)} set" if DEVELOPMENT_SECRET not in self.secrets else "development default"
+                shown[name] = (
+                    f"{len(self.secrets)} set" if DEVELOPMENT_SECRET not in self.secrets else "development default"
+                )
             elif isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
                 shown[name] = value.replace(f":{password}@", ":***@")
             else:

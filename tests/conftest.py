@@ -23,6 +23,7 @@ from tests.support import migrate
 from tests.support.postgres import Emptier, new_database, shared_server
 from tests.support.processes import RunFolder
 from tests.support.redis import forget_everything, redis_server
+from tests.support.service import Service, make_ring
 from tests.support.smtp import SmtpSink
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.browser import PageProblems
 
+START = datetime(2026, 11, 22, 21, 31, tzinfo=UTC)
 RUN_FOLDER = pytest.StashKey[Path]()
 
 # A busy neighbour on the machine is no bug of ours.
@@ -108,7 +110,7 @@ def worker_folder(run_folder: Path, request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def clock() -> FixedClock:
     """22 November 2026, 21:31 UTC, until the test moves it."""
-    return FixedClock(datetime(2026, 11, 22, 21, 31, tzinfo=UTC))
+    return FixedClock(START)
 
 
 @pytest.fixture(scope="session")
@@ -166,6 +168,22 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.dispose()
+
+
+@pytest.fixture(scope="session")
+def ring_folder(worker_folder: Path) -> Path:
+    """Keys made once a worker: an RSA key takes longer than most tests."""
+    folder = worker_folder / "keys"
+    make_ring(folder, FixedClock(START))
+    return folder
+
+
+@pytest.fixture
+def service(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterator[Service]:
+    """The whole service in this process, on each kind of database."""
+    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+    yield service
+    service.services.database.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -17,12 +17,16 @@ def canonical_email(typed: str) -> str:
 
 def user_by_email(tx: Session, typed: str) -> User | None:
     """The person with this address, with their memberships and accounts loaded."""
-    return tx.scalars(
-        select(User)
-        .join(EmailAddress)
-        .where(EmailAddress.canonical == canonical_email(typed))
-        .options(selectinload(User.memberships))
-    ).unique().one_or_none()
+    return (
+        tx.scalars(
+            select(User)
+            .join(EmailAddress)
+            .where(EmailAddress.canonical == canonical_email(typed))
+            .options(selectinload(User.memberships))
+        )
+        .unique()
+        .one_or_none()
+    )
 
 
 def user_by_id(tx: Session, user_id: str) -> User | None:

@@ -62,12 +62,11 @@ def seal(tx: Session, now: datetime) -> int:
 
 def verify(tx: Session) -> Verdict:
     """Walk the whole chain."""
-    previous, covered, until, count, number = GENESIS, 0, None, 0, 0
-    for link in tx.scalars(select(AuditSeal).order_by(AuditSeal.number)):
+    previous, covered, until, count = GENESIS, 0, None, 0
+    for number, link in enumerate(tx.scalars(select(AuditSeal).order_by(AuditSeal.number)), start=1):
         events = tx.scalars(
             select(AuditEvent).where(AuditEvent.id > covered, AuditEvent.id <= link.last_id).order_by(AuditEvent.id)
         ).all()
-        number += 1
         if link.number != number or link.previous != previous:
             return Verdict(count, until, 0, f"seal {number} is missing or was replaced")
         if len(events) != link.events or _link(previous, events) != link.digest:

@@ -56,7 +56,9 @@ def verify_command(services: Needs, as_json: bool) -> None:
         report = {"valid": found.problem is None, "sealed": found.sealed_events, "sealed_until": until}
         click.echo(json.dumps(report | {"unsealed": found.unsealed_events, "problem": found.problem}))
     elif found.problem is None:
-        click.echo(f"The chain is whole: {found.sealed_events} events sealed up to {until or 'nothing yet'}, {found.unsealed_events} not sealed yet.")
+        click.echo(
+            f"The chain is whole: {found.sealed_events} events sealed up to {until or 'nothing yet'}, {found.unsealed_events} not sealed yet."
+        )
     else:
         click.echo(f"The chain is broken: {found.problem}.", err=True)
     sys.exit(0 if found.problem is None else 1)

@@ -19,9 +19,9 @@ class Event(StrEnum):
     CLIENT_CREATED = "client.created"
     CLIENT_CHANGED = "client.changed"
     RESOURCE_SERVER_CHANGED = "resource_server.changed"
-    PASSWORD_WRONG = "password.wrong"  # noqa: S105 - an event name
-    PASSWORD_CHANGED = "password.changed"  # noqa: S105 - an event name
-    PASSWORD_REHASHED = "password.rehashed"  # noqa: S105 - an event name
+    PASSWORD_WRONG = "password.wrong"
+    PASSWORD_CHANGED = "password.changed"
+    PASSWORD_REHASHED = "password.rehashed"
     SIGN_IN_THROTTLED = "sign_in.throttled"
     SIGN_IN_REFUSED = "sign_in.refused"
     CODE_REQUESTED = "code.requested"
@@ -42,8 +42,8 @@ class Event(StrEnum):
     SESSION_ENDED = "session.ended"
     CODE_ISSUED = "authorization.code_issued"
     AUTHORIZATION_REFUSED = "authorization.refused"
-    TOKEN_ISSUED = "token.issued"  # noqa: S105 - an event name
-    TOKEN_REFRESHED = "token.refreshed"  # noqa: S105 - an event name
+    TOKEN_ISSUED = "token.issued"
+    TOKEN_REFRESHED = "token.refreshed"
     CODE_REUSED = "token.code_reused"
     REFRESH_REUSED = "token.refresh_reused"
     FAMILY_REVOKED = "token.family_revoked"

@@ -23,7 +23,10 @@ class OneSentence(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigurationError as exc:
-            click.echo("authsvc cannot start:" if len(exc.problems) > 1 else "authsvc cannot start: " + exc.problems[0], err=True)
+            click.echo(
+                "authsvc cannot start:" if len(exc.problems) > 1 else "authsvc cannot start: " + exc.problems[0],
+                err=True,
+            )
             for problem in exc.problems if len(exc.problems) > 1 else ():
                 click.echo(f"  - {problem}", err=True)
         except AuthsvcError as exc:

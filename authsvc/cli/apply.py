@@ -10,7 +10,7 @@ import click
 from authsvc.cli.context import LazyServices
 
 
-class _DryRun(Exception):  # noqa: N818 - leaves the transaction, nothing more
+class _DryRun(Exception):
     """Nothing was to be kept."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -14,7 +14,14 @@ from authsvc.accounts.phone import Parsed, parse
 from authsvc.accounts.queries import account_by_slug, canonical_email, user_by_email
 from authsvc.app import Services
 from authsvc.audit import Event
-from authsvc.cli.provisioning_file import AccountFile, ClientFile, MemberFile, MfaSwitch, ProvisioningFile, ResourceServerFile
+from authsvc.cli.provisioning_file import (
+    AccountFile,
+    ClientFile,
+    MemberFile,
+    MfaSwitch,
+    ProvisioningFile,
+    ResourceServerFile,
+)
 from authsvc.crypto.tokens import new_id
 from authsvc.errors import ConfigurationError
 from authsvc.oauth.clients import SECRET_PURPOSE
@@ -48,7 +55,9 @@ class Provisioner:
         for client in file.clients:
             try:
                 if client.client_secret is not None:
-                    ready.digests[client.client_id] = s.digester.digest(SECRET_PURPOSE, _long_enough(client.client_secret.read()))
+                    ready.digests[client.client_id] = s.digester.digest(
+                        SECRET_PURPOSE, _long_enough(client.client_secret.read())
+                    )
             except ConfigurationError as exc:
                 problems += [f"{client.client_id}: {problem}" for problem in exc.problems]
         taken = {client.client_id for client in file.clients} & {api.identifier for api in file.resource_servers}
@@ -73,8 +82,12 @@ class Provisioner:
         with s.database.transaction(read_only=True) as tx:
             user = user_by_email(tx, member.email)
             present = (user.password_hash if user else None) or ""
-        if member.phone is not None and not isinstance(parse(member.phone, regions=s.policies.mfa.phone.regions), Parsed):
-            raise ConfigurationError([f"the phone must be a mobile number of {', '.join(s.policies.mfa.phone.regions)}"])
+        if member.phone is not None and not isinstance(
+            parse(member.phone, regions=s.policies.mfa.phone.regions), Parsed
+        ):
+            raise ConfigurationError(
+                [f"the phone must be a mobile number of {', '.join(s.policies.mfa.phone.regions)}"]
+            )
         if member.password_hash is not None:
             return member.password_hash
         if member.password is None:
@@ -82,9 +95,13 @@ class Provisioner:
         password = member.password.read()
         if present and s.passwords.verify(present, password):
             return present
-        refused = password_rules.refuse(password, s.policies.password, context=[member.name, member.email, account.name])
+        refused = password_rules.refuse(
+            password, s.policies.password, context=[member.name, member.email, account.name]
+        )
         if refused is not None:
-            raise ConfigurationError([f"the password is refused ({refused.problem.value}, {refused.length} characters)"])
+            raise ConfigurationError(
+                [f"the password is refused ({refused.problem.value}, {refused.length} characters)"]
+            )
         return s.passwords.hash(password)
 
     def _account(self, tx: Session, wanted: AccountFile) -> Account:
@@ -116,13 +133,18 @@ class Provisioner:
         if changed := [*self._set(name, switch, fields)]:
             switch.changed_at = now
             tx.flush()
-            s.audit.record(tx, Event.ACCOUNT_CHANGED, account_id=account.id, fields=[f"mfa.{audience}.{field}" for field in changed])
+            s.audit.record(
+                tx,
+                Event.ACCOUNT_CHANGED,
+                account_id=account.id,
+                fields=[f"mfa.{audience}.{field}" for field in changed],
+            )
             # Tightened methods, and remembering no longer allowed, both end what is remembered (domain D6, D7).
             if "methods" in changed or (was_remembering and not wanted.remember_device):
                 s.devices.forget_all(tx, reason="mfa_policy_changed", account_id=account.id, audience=audience)
 
     def _member(self, tx: Session, account: Account, wanted: MemberFile, password_hash: str) -> None:
-        s, now = self.services, self.services.clock.now()
+        now = self.services.clock.now()
         name = f"member {wanted.email} of {account.slug}"
         user = user_by_email(tx, wanted.email)
         if user is None:
@@ -179,14 +201,33 @@ class Provisioner:
         fields = {"role": wanted.role, "sensitive_data_access": wanted.sensitive_data_access}
         found = tx.scalars(
             select(Membership).where(
-                Membership.user_id == user.id, Membership.account_id == account.id, Membership.audience == wanted.audience
+                Membership.user_id == user.id,
+                Membership.account_id == account.id,
+                Membership.audience == wanted.audience,
             )
         ).one_or_none()
         if found is None:
-            tx.add(Membership(id=new_id(), user_id=user.id, account_id=account.id, audience=wanted.audience, created_at=now, accepted_at=now, **fields))
+            tx.add(
+                Membership(
+                    id=new_id(),
+                    user_id=user.id,
+                    account_id=account.id,
+                    audience=wanted.audience,
+                    created_at=now,
+                    accepted_at=now,
+                    **fields,
+                )
+            )
             tx.flush()
             self.changes.append(f"{name}: added as {wanted.role} ({wanted.audience})")
-            s.audit.record(tx, Event.MEMBER_CREATED, user_id=user.id, account_id=account.id, audience=wanted.audience, role=wanted.role)
+            s.audit.record(
+                tx,
+                Event.MEMBER_CREATED,
+                user_id=user.id,
+                account_id=account.id,
+                audience=wanted.audience,
+                role=wanted.role,
+            )
             return
         had_access = found.sensitive_data_access
         if changed := [*self._set(name, found, fields)]:
@@ -225,7 +266,7 @@ class Provisioner:
             return
         s.audit.record(tx, Event.RESOURCE_SERVER_CHANGED, identifier=wanted.identifier)
 
-    def _set(self, name: str, row: object, fields: dict[str, object]) -> Iterator[str]:
+    def _set(self, name: str, row: object, fields: Mapping[str, object]) -> Iterator[str]:
         """Set what differs; yields the names and notes each difference, a secret's without its value."""
         for key, value in fields.items():
             present = getattr(row, key)
@@ -252,7 +293,9 @@ def _key(account: AccountFile, member: MemberFile) -> str:
 
 def _long_enough(secret: str) -> str:
     if len(secret) < 16:
-        raise ConfigurationError(["the client_secret must be 16 characters at least; `openssl rand -base64 32` makes one"])
+        raise ConfigurationError(
+            ["the client_secret must be 16 characters at least; `openssl rand -base64 32` makes one"]
+        )
     return secret
 
 

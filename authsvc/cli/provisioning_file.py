@@ -69,8 +69,17 @@ def _zone(value: str) -> str:
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if not (parts.scheme == "https" or loopback) or not parts.hostname or parts.username or "#" in value or "*" in value or not value.isprintable():
-        raise ValueError("must be an https address (http on a loopback address), without a fragment, a wildcard or a user name")
+    if (
+        not (parts.scheme == "https" or loopback)
+        or not parts.hostname
+        or parts.username
+        or "#" in value
+        or "*" in value
+        or not value.isprintable()
+    ):
+        raise ValueError(
+            "must be an https address (http on a loopback address), without a fragment, a wildcard or a user name"
+        )
     return value
 
 
@@ -147,7 +156,9 @@ class ClientFile(Strict):
     token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
     redirect_uris: tuple[WebAddress, ...] = ()
     post_logout_redirect_uris: tuple[WebAddress, ...] = ()
-    grant_types: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = ("authorization_code",)
+    grant_types: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = (
+        "authorization_code",
+    )
     scope: Annotated[str, AfterValidator(_scope)] = "openid"
     id_token_signed_response_alg: Literal["ES256", "RS256"] = "ES256"
 
@@ -155,7 +166,9 @@ class ClientFile(Strict):
     def _fits_together(self) -> ClientFile:
         public = self.token_endpoint_auth_method == "none"
         if public == (self.client_secret is not None):
-            raise ValueError("a public client (token_endpoint_auth_method none) has no client_secret, every other one has")
+            raise ValueError(
+                "a public client (token_endpoint_auth_method none) has no client_secret, every other one has"
+            )
         if public and "client_credentials" in self.grant_types:
             raise ValueError("a public client cannot have the grant client_credentials")
         if "authorization_code" in self.grant_types and not self.redirect_uris:
@@ -190,7 +203,10 @@ def read(path: Path) -> ProvisioningFile:
     try:
         return ProvisioningFile.model_validate_json(_as_json(content))
     except ValidationError as exc:
-        problems = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {str(e['msg']).removeprefix('Value error, ')}" for e in exc.errors()]
+        problems = [
+            f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {str(e['msg']).removeprefix('Value error, ')}"
+            for e in exc.errors()
+        ]
         raise ConfigurationError(problems) from exc
 
 

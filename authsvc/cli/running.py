@@ -50,4 +50,7 @@ def check_start(needs: LazyServices) -> None:
     services = needs.services
     services.database.ping()
     services.database.dispose()
-    click.echo(f"authsvc listens on {needs.settings.bind} as {needs.settings.issuer}; policies {services.policies.short_hash}.", err=True)
+    click.echo(
+        f"authsvc listens on {needs.settings.bind} as {needs.settings.issuer}; policies {services.policies.short_hash}.",
+        err=True,
+    )

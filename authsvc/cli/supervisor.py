@@ -60,7 +60,7 @@ def supervise(children: Sequence[Child]) -> int:
             status = first.status or 0
             break
         for child in ended:
-            print(f"authsvc: the {child.name} ended with status {child.status}; starting it again", file=sys.stderr)  # noqa: T201
+            print(f"authsvc: the {child.name} ended with status {child.status}; starting it again", file=sys.stderr)
             stopping.wait(RESTART_AFTER_S)
             if not stopping.is_set():
                 child.start()

@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from authsvc.errors import AuthsvcError, Kind
 
-
 AFTER_COMMIT = "after_commit"
 
 

@@ -30,7 +30,9 @@ class Devices:
     clock: Clock
     audit: AuditLog
 
-    def remember(self, tx: Session, membership: Membership, *, mfa_amr: list[str], browser: str, cookie: str | None) -> tuple[RememberedDevice, str]:
+    def remember(
+        self, tx: Session, membership: Membership, *, mfa_amr: list[str], browser: str, cookie: str | None
+    ) -> tuple[RememberedDevice, str]:
         """Remember this browser for 30 days from now; answers the row and the cookie's value.
 
         One record per person, account and browser: what the browser brought along for the same membership is replaced.
@@ -113,7 +115,11 @@ class Devices:
 
     def is_live(self, device: RememberedDevice, membership: Membership) -> bool:
         """Whether the device still stands in for a code: not ended, not expired, nothing of D6 happened since."""
-        return device.ended_at is None and device.expires_at > self.clock.now() and device.epoch == membership.security_epoch
+        return (
+            device.ended_at is None
+            and device.expires_at > self.clock.now()
+            and device.epoch == membership.security_epoch
+        )
 
     def behind(self, tx: Session, membership: Membership, cookie: str) -> RememberedDevice | None:
         """The live device that this cookie names, for showing on a page; decides nothing and writes nothing."""
@@ -123,7 +129,9 @@ class Devices:
     def live(self, tx: Session, device_id: str) -> RememberedDevice | None:
         """The device with this id while it is live."""
         row = tx.execute(
-            select(RememberedDevice, Membership).join(Membership, Membership.id == RememberedDevice.membership_id).where(RememberedDevice.id == device_id)
+            select(RememberedDevice, Membership)
+            .join(Membership, Membership.id == RememberedDevice.membership_id)
+            .where(RememberedDevice.id == device_id)
         ).one_or_none()
         return row[0] if row and self.is_live(row[0], row[1]) else None
 
@@ -135,7 +143,15 @@ class Devices:
         self._end(tx, device, "forgotten", account_id=membership.account_id)
         return True
 
-    def forget_all(self, tx: Session, *, reason: str, user_id: str | None = None, account_id: str | None = None, audience: str | None = None) -> int:
+    def forget_all(
+        self,
+        tx: Session,
+        *,
+        reason: str,
+        user_id: str | None = None,
+        account_id: str | None = None,
+        audience: str | None = None,
+    ) -> int:
         """Void every remembered device of a person, or of an account and audience, by raising the epoch of the memberships.
 
         One UPDATE whatever the number of devices; answers how many memberships it touched.
@@ -147,9 +163,13 @@ class Devices:
             touched = touched.where(Membership.account_id == account_id)
         if audience is not None:
             touched = touched.where(Membership.audience == audience)
-        count = len(tx.execute(touched.returning(Membership.id), execution_options={"synchronize_session": "fetch"}).all())
+        count = len(
+            tx.execute(touched.returning(Membership.id), execution_options={"synchronize_session": "fetch"}).all()
+        )
         if count:
-            self.audit.record(tx, Event.REMEMBERING_ENDED, user_id=user_id, account_id=account_id, reason=reason, memberships=count)
+            self.audit.record(
+                tx, Event.REMEMBERING_ENDED, user_id=user_id, account_id=account_id, reason=reason, memberships=count
+            )
         return count
 
     def sweep(self, tx: Session, *, before: datetime) -> None:
@@ -166,4 +186,6 @@ class Devices:
 
     def _end(self, tx: Session, device: RememberedDevice, reason: str, *, account_id: str | None = None) -> None:
         device.ended_at, device.ended_reason = self.clock.now(), reason
-        self.audit.record(tx, Event.DEVICE_ENDED, user_id=device.user_id, account_id=account_id, device_id=device.id, reason=reason)
+        self.audit.record(
+            tx, Event.DEVICE_ENDED, user_id=device.user_id, account_id=account_id, device_id=device.id, reason=reason
+        )

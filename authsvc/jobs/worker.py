@@ -93,7 +93,13 @@ class Worker:
                 self.queue.retry(tx, job, error=error)
             else:
                 self.queue.finish(tx, job)
-        log.info("job.done" if not error else "job.retry", kind=job.kind, job_id=job.id, attempts=job.attempts, reason=error or None)
+        log.info(
+            "job.done" if not error else "job.retry",
+            kind=job.kind,
+            job_id=job.id,
+            attempts=job.attempts,
+            reason=error or None,
+        )
         return True
 
     def do_chores(self) -> None:

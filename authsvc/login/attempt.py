@@ -25,7 +25,9 @@ class Attempts:
     digester: Digester
     clock: Clock
 
-    def open(self, tx: Session, user: User, *, membership: Membership | None, password_at: datetime) -> tuple[LoginAttempt, str]:
+    def open(
+        self, tx: Session, user: User, *, membership: Membership | None, password_at: datetime
+    ) -> tuple[LoginAttempt, str]:
         """A new attempt with the password proved; answers the row and the secret for the browser's cookie."""
         now, secret = self.clock.now(), new_secret()
         attempt = LoginAttempt(

@@ -49,7 +49,14 @@ class Finish:
     audit: AuditLog
 
     def finish(
-        self, tx: Session, attempt: LoginAttempt, secret: str, *, visit: Visit, previous: BrowserSession | None, browser_secret: str
+        self,
+        tx: Session,
+        attempt: LoginAttempt,
+        secret: str,
+        *,
+        visit: Visit,
+        previous: BrowserSession | None,
+        browser_secret: str,
     ) -> SignedIn | None:
         """Start the session if the attempt needs nothing more; None when it does.
 
@@ -85,14 +92,18 @@ class Finish:
             device_id=device.id if device else None,
             remembered=remembered,
         )
-        session, session_secret = self.sessions.start(tx, membership, standing, browser=visit.browser, previous=previous)
+        _, session_secret = self.sessions.start(tx, membership, standing, browser=visit.browser, previous=previous)
         self._tell(tx, attempt, membership, visit, browser_secret)
         attempt.finished_at = now
         attempt.handover_session = handover.wrap(secret, session_secret, where=f"attempt/session/{attempt.id}")
-        attempt.handover_device = handover.wrap(secret, cookie, where=f"attempt/device/{attempt.id}") if cookie else None
+        attempt.handover_device = (
+            handover.wrap(secret, cookie, where=f"attempt/device/{attempt.id}") if cookie else None
+        )
         return SignedIn(membership, session_secret, cookie, continue_to)
 
-    def _tell(self, tx: Session, attempt: LoginAttempt, membership: Membership, visit: Visit, browser_secret: str) -> None:
+    def _tell(
+        self, tx: Session, attempt: LoginAttempt, membership: Membership, visit: Visit, browser_secret: str
+    ) -> None:
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
         rules = self.flow.rules(attempt, visit)
         if rules and rules.email_fallback and "email" in attempt.proofs:
@@ -101,7 +112,11 @@ class Finish:
             self.courier.send_notice(tx, "notice_new_device", **about, at=self.clock.now(), browser=visit.browser)
 
     def _repeat(self, attempt: LoginAttempt, membership: Membership, secret: str, continue_to: str) -> SignedIn | None:
-        if attempt.finished_at is None or attempt.handover_session is None or self.clock.now() - attempt.finished_at > REPEATED_FOR:
+        if (
+            attempt.finished_at is None
+            or attempt.handover_session is None
+            or self.clock.now() - attempt.finished_at > REPEATED_FOR
+        ):
             return None
         session_secret = handover.unwrap(secret, attempt.handover_session, where=f"attempt/session/{attempt.id}")
         wrapped = attempt.handover_device
@@ -111,4 +126,9 @@ class Finish:
 
 def _claim(device: RememberedDevice, state: str) -> dict[str, object]:
     """The remember-device claim as the session keeps it (claims.md); tokens add version and binding."""
-    return {"state": state, "mfa_at": epoch_s(device.mfa_at), "mfa_amr": device.mfa_amr, "exp": epoch_s(device.expires_at)}
+    return {
+        "state": state,
+        "mfa_at": epoch_s(device.mfa_at),
+        "mfa_amr": device.mfa_amr,
+        "exp": epoch_s(device.expires_at),
+    }

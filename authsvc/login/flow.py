@@ -103,7 +103,9 @@ class Flow:
 
     def person(self, user: User) -> Person:
         """What the rules need to know of a person's phone."""
-        textable = user.phone is not None and isinstance(parse(user.phone.e164, regions=self.policy.phone.regions), Parsed)
+        textable = user.phone is not None and isinstance(
+            parse(user.phone.e164, regions=self.policy.phone.regions), Parsed
+        )
         verified = user.phone is not None and user.phone.verified_at is not None
         return Person(phone_usable=textable and verified, phone_refused=user.phone is not None and not textable)
 
@@ -135,7 +137,7 @@ class Flow:
         fits = found and (found.purpose, found.channel, found.target) == (purpose, channel, target)
         return found if fits else None
 
-    def choose_method(self, tx: Session, attempt: LoginAttempt, method: str, visit: Visit) -> bool:
+    def choose_method(self, attempt: LoginAttempt, method: str, visit: Visit) -> bool:
         """Take the choice; False when the policy does not hold it open (MF-12)."""
         rules = self.rules(attempt, visit)
         if rules is None or method not in rules.methods:
@@ -144,12 +146,14 @@ class Flow:
         return True
 
     def skip_verification(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> None:
-        """"Skip For Now": counts where it is offered, and is ignored where it is not (domain D17)."""
+        """ "Skip For Now": counts where it is offered, and is ignored where it is not (domain D17)."""
         step, _ = self.step(tx, attempt, visit)
         if isinstance(step, VerifyEmail) and step.skippable:
             attempt.skipped_verification = True
             self.codes.void(tx, attempt.id)
-            self.audit.record(tx, Event.EMAIL_VERIFICATION_SKIPPED, user_id=attempt.user_id, account_id=self._account_id(attempt))
+            self.audit.record(
+                tx, Event.EMAIL_VERIFICATION_SKIPPED, user_id=attempt.user_id, account_id=self._account_id(attempt)
+            )
 
     def submit_phone(self, tx: Session, attempt: LoginAttempt, typed: str, visit: Visit) -> PhoneProblem | None:
         """Take the number to be proved by a code; None when taken. Only where the emailed code came first (domain D2)."""
@@ -187,7 +191,9 @@ class Flow:
         self._queue(tx, attempt, challenge, resend=True)
         return Sending(SendOutcome.SENT)
 
-    def submit_code(self, tx: Session, attempt: LoginAttempt, typed: str, *, remember: bool, visit: Visit) -> CodeCheck | CodeThrottled:
+    def submit_code(
+        self, tx: Session, attempt: LoginAttempt, typed: str, *, remember: bool, visit: Visit
+    ) -> CodeCheck | CodeThrottled:
         """Check a typed code against the one challenge this step waits for, and take what it proves."""
         step, _ = self.step(tx, attempt, visit)
         challenge = self.open_challenge(tx, attempt, step)
@@ -195,7 +201,13 @@ class Flow:
         if challenge is None or digits is None:
             return CodeCheck(CodeOutcome.GONE)
         if (wait := self.throttle.take(tx, "code_per_user", attempt.user_id)) is not None:
-            self.audit.record(tx, Event.SIGN_IN_THROTTLED, user_id=attempt.user_id, account_id=self._account_id(attempt), limit=wait.limit)
+            self.audit.record(
+                tx,
+                Event.SIGN_IN_THROTTLED,
+                user_id=attempt.user_id,
+                account_id=self._account_id(attempt),
+                limit=wait.limit,
+            )
             return CodeThrottled(wait.until)
         check = self.codes.verify(tx, challenge.id, typed=digits)
         about = {"user_id": attempt.user_id, "account_id": self._account_id(attempt)}
@@ -216,21 +228,33 @@ class Flow:
         """Until when no code is asked of or sent to this person, after all tries were used up."""
         return self.pauses.until(tx, CODE_PAUSE, user_id)
 
-    def _take_proof(self, tx: Session, attempt: LoginAttempt, challenge: Challenge, *, remember: bool, visit: Visit) -> None:
+    def _take_proof(
+        self, tx: Session, attempt: LoginAttempt, challenge: Challenge, *, remember: bool, visit: Visit
+    ) -> None:
         user, now = attempt.user, self.clock.now()
         attempt.proofs = sorted({*attempt.proofs, challenge.channel})
         rules = self.rules(attempt, visit)
         attempt.remember = remember and challenge.purpose != "verify_email" and rules is not None and rules.may_remember
         if challenge.channel == "email":
             # An accepted email code also proves the address (domain D17).
-            contacts.verify_email(tx, user, address=challenge.target, by=challenge.purpose, clock=self.clock, audit=self.audit)
+            contacts.verify_email(
+                tx, user, address=challenge.target, by=challenge.purpose, clock=self.clock, audit=self.audit
+            )
         if challenge.purpose == "enrol_phone":
             account_id = self._account_id(attempt)
-            contacts.add_phone(tx, user, e164=challenge.target, account_id=account_id, clock=self.clock, audit=self.audit)
+            contacts.add_phone(
+                tx, user, e164=challenge.target, account_id=account_id, clock=self.clock, audit=self.audit
+            )
             # Whoever owned the address learns of a number bound in their name (security.md SR5). It also ends remembering (D6).
             self.devices.forget_all(tx, reason="phone_changed", user_id=user.id)
             self.courier.send_notice(
-                tx, "notice_phone_added", user_id=user.id, account_id=account_id, at=now, browser=visit.browser, phone_ending=challenge.target[-2:]
+                tx,
+                "notice_phone_added",
+                user_id=user.id,
+                account_id=account_id,
+                at=now,
+                browser=visit.browser,
+                phone_ending=challenge.target[-2:],
             )
             attempt.pending_phone = None
         if challenge.purpose != "verify_email" and (challenge.channel == attempt.method or attempt.method is None):
@@ -286,8 +310,11 @@ class Flow:
             return "verify_email", "email", user.email.address
         if step.purpose == "enrol_phone":
             return "enrol_phone", "sms", attempt.pending_phone or ""
-        return "sign_in", step.channel, user.email.address if step.channel == "email" else (user.phone.e164 if user.phone else "")
+        return (
+            "sign_in",
+            step.channel,
+            user.email.address if step.channel == "email" else (user.phone.e164 if user.phone else ""),
+        )
 
     def _account_id(self, attempt: LoginAttempt) -> str:
         return attempt.membership.account_id if attempt.membership else ""
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from flask import redirect, render_template, request, url_for
@@ -20,7 +21,16 @@ from authsvc.crypto.tokens import new_secret
 from authsvc.login.finish import SignedIn
 from authsvc.login.flow import Visit
 from authsvc.login.models import LoginAttempt
-from authsvc.login.next_step import AskPassword, ChooseAccount, ChooseMethod, EnrolPhone, EnterCode, SignIn, Step, VerifyEmail
+from authsvc.login.next_step import (
+    AskPassword,
+    ChooseAccount,
+    ChooseMethod,
+    EnrolPhone,
+    EnterCode,
+    SignIn,
+    Step,
+    VerifyEmail,
+)
 from authsvc.sessions.models import BrowserSession, SignInRequest
 from authsvc.web import csrf, headers
 from authsvc.web.context import services
@@ -36,7 +46,7 @@ if TYPE_CHECKING:
 NEUTRAL_ZONE = "America/New_York"
 
 
-class Stale(Exception):  # noqa: N818 - a state of the page, answered with a page
+class Stale(Exception):
     """The sign-in this page belongs to is gone."""
 
 
@@ -57,6 +67,11 @@ class Purpose:
             return {"request": self.request.id}
         found = {"continue": self.continue_to, "account": self.account.slug if self.account else None}
         return {name: value for name, value in found.items() if value}
+
+    def url(self, endpoint: str, **more: str) -> str:
+        """The address of a page of this sign-in."""
+        query = urlencode({**self.query, **more})
+        return url_for(endpoint) + (f"?{query}" if query else "")
 
 
 def purpose(tx: Session) -> Purpose:
@@ -98,7 +113,7 @@ def current_attempt(tx: Session, *, lock: bool = False) -> LoginAttempt:
     return attempt
 
 
-def address_of(step: Step, query: dict[str, str]) -> str:
+def endpoint_of(step: Step) -> str:
     """The page of a step: the only `match` on steps there is."""
     match step:
         case AskPassword():
@@ -115,7 +130,7 @@ def address_of(step: Step, query: dict[str, str]) -> str:
             endpoint = "login_steps.code"
         case SignIn():
             endpoint = "login.done"
-    return url_for(endpoint, **query)
+    return endpoint
 
 
 @dataclass(frozen=True)
@@ -138,7 +153,7 @@ def go_on(tx: Session, attempt: LoginAttempt, secret: str, bound_for: Purpose) -
     if attempt.finished_at is not None:
         raise Stale
     step = s.flow.advance(tx, attempt, coming)
-    return Onward(address_of(step, bound_for.query), secret)
+    return Onward(bound_for.url(endpoint_of(step)), secret)
 
 
 def answer(onward: Onward) -> Response:
@@ -153,11 +168,18 @@ def answer(onward: Onward) -> Response:
     s.cookies.write(response, SESSION, done.session_secret)
     s.cookies.drop(response, ATTEMPT)
     if done.device_cookie:
-        s.cookies.write(response, device_cookie(done.membership), done.device_cookie, lasts=s.policies.mfa.remembered_device.lifetime)
+        s.cookies.write(
+            response,
+            device_cookie(done.membership),
+            done.device_cookie,
+            lasts=s.policies.mfa.remembered_device.lifetime,
+        )
     return response
 
 
-def show(template: str, bound_for: Purpose, *, status: int = 200, account: Account | None = None, **values: Any) -> Response:
+def show(
+    template: str, bound_for: Purpose, *, status: int = 200, account: Account | None = None, **values: Any
+) -> Response:
     """Render a page of this sign-in. Its form may end at the one origin its parked request names."""
     s = services()
     headers.may_end_at(bound_for.request.portal_origin if bound_for.request else None)

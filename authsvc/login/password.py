@@ -69,7 +69,10 @@ class PasswordStep:
             wanted: list[tuple[LimitName, str]] = [("password_per_user", f"{canonical} {browser_secret}")]
         else:
             accounts = {membership.account_id for membership in user.memberships} if user else set()
-            wanted = [("password_per_user", canonical), *(("password_per_account", account) for account in sorted(accounts))]
+            wanted = [
+                ("password_per_user", canonical),
+                *(("password_per_account", account) for account in sorted(accounts)),
+            ]
         taken: list[tuple[LimitName, str]] = []
         for limit, key in wanted:
             if (wait := self.throttle.take(tx, limit, key)) is not None:
@@ -93,7 +96,9 @@ class PasswordStep:
         """Record what the comparison said. `new_hash`: the same password under the present costs, where they changed."""
         user = tx.get(User, begun.user_id) if begun.user_id else None
         if not right or user is None or user.password_hash is None:
-            self.audit.record(tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong" if user else "unknown_person")
+            self.audit.record(
+                tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong" if user else "unknown_person"
+            )
             return Wrong()
         entered = [m for m in user.memberships if m.accepted_at is not None]
         if not entered:

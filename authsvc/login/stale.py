@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import redirect, request, url_for
+from flask import redirect, request
 from werkzeug.wrappers import Response
 
 from authsvc.login import journey
@@ -19,6 +19,6 @@ def answer(_error: Exception) -> Response:
     if session is not None:
         return redirect(bound_for.request.continue_to if bound_for.request else bound_for.continue_to or "/", 303)
     if is_sign_in and request.method == "GET":
-        return redirect(url_for("login.sign_in", **bound_for.query), 303)
-    restart = url_for("login.sign_in", **bound_for.query) if is_sign_in else request.path
+        return redirect(bound_for.url("login.sign_in"), 303)
+    restart = bound_for.url("login.sign_in") if is_sign_in else request.path
     return error_page(400, button=("Start again", restart))

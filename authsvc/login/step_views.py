@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from authsvc.accounts.models import Account
 from authsvc.accounts.phone import PhoneProblem
-from authsvc.login import journey
-from authsvc.login.flow import CodeThrottled, Sending, SendOutcome, Visit
+from authsvc.login import journey, pages
+from authsvc.login.flow import CodeThrottled, SendOutcome, Visit
 from authsvc.login.journey import Onward, Purpose, Stale
 from authsvc.login.models import LoginAttempt
-from authsvc.login.next_step import ChooseAccount, EnrolPhone, EnterCode, Step, VerifyEmail
-from authsvc.mfa.challenge import CodeCheck, CodeOutcome
-from authsvc.mfa.models import Challenge
+from authsvc.login.next_step import ChooseAccount, ChooseMethod, EnrolPhone, EnterCode, VerifyEmail
+from authsvc.login.pages import Here
+from authsvc.mfa.challenge import CodeOutcome
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT
-from authsvc.web.text import Time, clock_time, day, exact_time, mask_email, mask_phone, phone_ending
 
 bp = Blueprint("login_steps", __name__, template_folder="templates")
 
@@ -29,25 +24,6 @@ PHONE_PROBLEMS = {
     PhoneProblem.WRONG_REGION: "Enter a US number. Numbers from other countries aren’t supported at this time.",
     PhoneProblem.NOT_TEXTABLE: "We can’t text that number. Enter a mobile number.",
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One radio card or link: what is posted, what is shown."""
-
-    value: str
-    label: str
-    hint: str = ""
-
-
-@dataclass(frozen=True)
-class Here:
-    """One tab at one step, as read in the page's own transaction."""
-
-    attempt: LoginAttempt
-    bound_for: Purpose
-    coming: Visit
-    step: Step
 
 
 def _here(tx: Session) -> Here:
@@ -73,7 +49,7 @@ def _posted(tx: Session) -> tuple[LoginAttempt, Purpose, Visit, str]:
 
 def _elsewhere(here: Here) -> Response:
     """This tab shows a step that is over: go to the one that is on."""
-    return redirect(journey.address_of(here.step, here.bound_for.query), 303)
+    return redirect(here.bound_for.url(journey.endpoint_of(here.step)), 303)
 
 
 @bp.get("/sign-in/method")
@@ -82,11 +58,9 @@ def method() -> Response:
     with services().database.transaction(read_only=True) as tx:
         here = _here(tx)
         rules = services().flow.rules(here.attempt, here.coming)
-        if not isinstance(here.step, EnterCode | EnrolPhone) and journey.address_of(here.step, {}) != url_for("login_steps.method"):
+        if not isinstance(here.step, ChooseMethod | EnterCode | EnrolPhone) or rules is None or len(rules.methods) < 2:
             return _elsewhere(here)
-        if rules is None or len(rules.methods) < 2:
-            return _elsewhere(here)
-        return _method_page(here.attempt, here.bound_for, rules.methods)
+        return pages.method_page(here.attempt, here.bound_for, rules.methods)
 
 
 @bp.post("/sign-in/method")
@@ -97,9 +71,9 @@ def submit_method() -> Response:
         attempt, bound_for, coming, secret = _posted(tx)
         if attempt.finished_at is None:
             rules = s.flow.rules(attempt, coming)
-            if not s.flow.choose_method(tx, attempt, request.form.get("method", ""), coming) and rules is not None:
+            if not s.flow.choose_method(attempt, request.form.get("method", ""), coming) and rules is not None:
                 errors = {"method": "Choose text message or email"}
-                return _method_page(attempt, bound_for, rules.methods, errors=errors, status=422)
+                return pages.method_page(attempt, bound_for, rules.methods, errors=errors, status=422)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
 
@@ -112,7 +86,7 @@ def code() -> Response:
         here = _here(tx)
         if not isinstance(here.step, EnterCode):
             return _elsewhere(here)
-        return _code_page(tx, here)
+        return pages.code_page(tx, here)
 
 
 @bp.get("/sign-in/verify")
@@ -122,7 +96,7 @@ def verify() -> Response:
         here = _here(tx)
         if not isinstance(here.step, VerifyEmail):
             return _elsewhere(here)
-        return _code_page(tx, here)
+        return pages.code_page(tx, here)
 
 
 @bp.post("/sign-in/code")
@@ -132,7 +106,7 @@ def submit_code() -> Response:
     s = services()
     address = request.remote_addr or ""
     if not s.windows.has_room("code_per_address", address):
-        return _too_many(None, s.clock.now() + s.policies.throttle.rates("code_per_address")[0].per)
+        return pages.too_many(None, s.clock.now() + s.policies.throttle.rates("code_per_address")[0].per)
     with s.database.transaction() as tx:
         attempt, bound_for, coming, secret = _posted(tx)
         if attempt.finished_at is not None:
@@ -161,30 +135,18 @@ def _try_code(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Vi
     digits = s.policies.mfa.code.digits
     typed = request.form.get("code", "")
     if len("".join(filter(str.isalnum, typed))) != digits:
-        return _code_page(tx, here, errors={"code": f"Enter all {digits} digits"}, status=422)
+        return pages.code_page(tx, here, errors={"code": f"Enter all {digits} digits"}, status=422)
     remember = bool(request.form.get("remember"))
     challenge = s.flow.open_challenge(tx, attempt, step)
     check = s.flow.submit_code(tx, attempt, typed, remember=remember, visit=coming)
     if isinstance(check, CodeThrottled):
-        return _too_many(here, check.until)
+        return pages.too_many(here, check.until)
     if check.outcome is CodeOutcome.ACCEPTED:
         return journey.go_on(tx, attempt, secret, bound_for)
     if check.outcome is CodeOutcome.EXHAUSTED:
         until = s.flow.paused_until(tx, attempt.user_id)
-        return _too_many(here, until or s.clock.now())
-    return _code_page(tx, here, errors=_said(check, challenge, here), status=401)
-
-
-def _said(check: CodeCheck, challenge: Challenge | None, here: Here) -> dict[str, str]:
-    zone = journey.zone_of(_account(here))
-    if check.outcome is CodeOutcome.EXPIRED:
-        return {"expired": "That code has expired. Send a new one."}
-    if check.outcome is CodeOutcome.SUPERSEDED and challenge is not None:
-        return {"code": f"We sent a newer code at {clock_time(challenge.sent_at, zone)}. Use that one."}
-    if challenge is None:
-        return {"expired": "There is no code to check. Send a new one."}
-    left = f" {check.tries_left} {'try' if check.tries_left == 1 else 'tries'} left." if check.tries_left else ""
-    return {"code": f"Check the code and enter it again.{left}"}
+        return pages.too_many(here, until or s.clock.now())
+    return pages.code_page(tx, here, errors=pages.said(check, challenge, here), status=401)
 
 
 def _resend(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Visit) -> Response:
@@ -192,27 +154,18 @@ def _resend(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Visi
     sending = s.flow.resend(tx, attempt, coming)
     if sending.outcome is SendOutcome.PAUSED and sending.until:
         step, _ = s.flow.step(tx, attempt, coming)
-        return _too_many(Here(attempt, bound_for, coming, step), sending.until)
+        return pages.too_many(Here(attempt, bound_for, coming, step), sending.until)
     step, _ = s.flow.step(tx, attempt, coming)
     here = Here(attempt, bound_for, coming, step)
     if not isinstance(step, EnterCode | VerifyEmail):
         return _elsewhere(here)
     if sending.outcome is SendOutcome.SENT:
         # See Other, so that a refresh never sends again.
-        return redirect(journey.address_of(step, bound_for.query | {"sent": "again"}), 303)
-    response = _code_page(tx, here, warning=_wait_words(sending, here), status=429)
+        return redirect(bound_for.url(journey.endpoint_of(step), sent="again"), 303)
+    response = pages.code_page(tx, here, warning=pages.wait_words(sending, here), status=429)
     if sending.until:
         response.headers.update(journey.retry_after(sending.until))
     return response
-
-
-def _wait_words(sending: Sending, here: Here) -> str:
-    zone = journey.zone_of(_account(here))
-    if sending.until is None:
-        return "The code we sent still works."
-    if sending.outcome is SendOutcome.TOO_SOON:
-        return f"You can ask for a new code at {exact_time(sending.until, zone)}."
-    return f"We’ve sent as many codes as we can for now. Try again at {clock_time(sending.until, zone)}."
 
 
 @bp.get("/sign-in/phone")
@@ -223,7 +176,7 @@ def phone() -> Response:
         changing = isinstance(here.step, EnterCode) and here.step.purpose == "enrol_phone"
         if not isinstance(here.step, EnrolPhone) and not changing:
             return _elsewhere(here)
-        return _phone_page(here)
+        return pages.phone_page(here)
 
 
 @bp.post("/sign-in/phone")
@@ -239,7 +192,7 @@ def submit_phone() -> Response:
             elif (problem := s.flow.submit_phone(tx, attempt, typed, coming)) is not None:
                 step, _ = s.flow.step(tx, attempt, coming)
                 here = Here(attempt, bound_for, coming, step)
-                return _phone_page(here, typed=typed[:40], errors={"phone": PHONE_PROBLEMS[problem]}, status=422)
+                return pages.phone_page(here, typed=typed[:40], errors={"phone": PHONE_PROBLEMS[problem]}, status=422)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
 
@@ -251,187 +204,23 @@ def accounts() -> Response:
         here = _here(tx)
         if here.attempt.membership is not None:
             return _elsewhere(here)
-        return _accounts_page(here)
+        return pages.accounts_page(here)
 
 
 @bp.post("/accounts")
-def submit_account() -> Response:
+def submitaccount_of() -> Response:
     """Enter the chosen account; its policy decides what comes next."""
     s = services()
     with s.database.transaction() as tx:
         attempt, bound_for, _, secret = _posted(tx)
         if attempt.membership is None and attempt.finished_at is None:
-            chosen = next((m for m in attempt.user.memberships if m.is_active and m.id == request.form.get("account")), None)
+            chosen = next(
+                (m for m in attempt.user.memberships if m.is_active and m.id == request.form.get("account")), None
+            )
             if chosen is None:
                 here = Here(attempt, bound_for, Visit(bound_for.request), ChooseAccount())
-                return _accounts_page(here, errors={"account": "Choose one of your accounts"}, status=422)
+                return pages.accounts_page(here, errors={"account": "Choose one of your accounts"}, status=422)
             attempt.membership = chosen
             tx.flush()
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
-
-
-def _account(here: Here) -> Account | None:
-    return here.attempt.membership.account if here.attempt.membership else here.bound_for.account
-
-
-def _method_page(
-    attempt: LoginAttempt, bound_for: Purpose, methods: tuple[str, ...], *, errors: dict[str, str] | None = None, status: int = 200
-) -> Response:
-    user = attempt.user
-    has_phone = services().flow.person(user).phone_usable
-    sms_hint = f"To your phone ending in {phone_ending(user.phone.e164)}" if has_phone and user.phone else "You’ll add a US mobile number first."
-    known = {
-        "sms": Choice("sms", "Text message (SMS)", sms_hint),
-        "email": Choice("email", "Email", f"To {mask_email(user.email.address)}"),
-    }
-    selected = attempt.method or user.last_method
-    return journey.show(
-        "login/method.html",
-        bound_for,
-        account=attempt.membership.account if attempt.membership else None,
-        status=status,
-        methods=[known[m] for m in methods],
-        selected=selected if selected in methods else methods[0],
-        errors=errors or {},
-        notice=None,
-        action=url_for("login_steps.submit_method", **bound_for.query),
-        restart_url=url_for("login.sign_in", **bound_for.query),
-    )
-
-
-def _code_page(
-    tx: Session, here: Here, *, errors: dict[str, str] | None = None, warning: str | None = None, status: int = 200
-) -> Response:
-    s = services()
-    attempt, step = here.attempt, here.step
-    assert isinstance(step, EnterCode | VerifyEmail)  # noqa: S101 - the callers looked
-    challenge = s.flow.open_challenge(tx, attempt, step)
-    account = _account(here)
-    zone, now, policy = journey.zone_of(account), s.clock.now(), s.policies.mfa
-    if (until := s.flow.paused_until(tx, attempt.user_id)) is not None:
-        return _too_many(here, until)
-    query = here.bound_for.query
-    earliest = challenge.sent_at + policy.code.resend_after if challenge else now
-    common = {
-        "works_until": Time.clock(challenge.expires_at, zone) if challenge else None,
-        "digits": policy.code.digits,
-        "errors": errors or {},
-        "notice": "We sent a new code. Only the newest one works." if request.args.get("sent") and not errors else None,
-        "warning": warning or _delivery_words(challenge),
-        "wait_s": max(0, round((earliest - now).total_seconds())),
-    }
-    if isinstance(step, VerifyEmail):
-        return journey.show(
-            "login/verify.html",
-            here.bound_for,
-            account=account,
-            status=status,
-            target=attempt.user.email.address,
-            skippable=step.skippable,
-            action=url_for("login_steps.verify", **query),
-            **common,
-        )
-    rules = s.flow.rules(attempt, here.coming)
-    enrolling = step.purpose == "enrol_phone"
-    target = attempt.pending_phone if enrolling else (attempt.user.phone.e164 if attempt.user.phone else "")
-    return journey.show(
-        "login/code.html",
-        here.bound_for,
-        account=account,
-        status=status,
-        title="Check your phone" if enrolling else "Enter your code",
-        why=_why(here),
-        channel=step.channel,
-        target=mask_email(attempt.user.email.address) if step.channel == "email" else "your phone " + mask_phone(target or ""),
-        can_remember=rules is not None and rules.may_remember,
-        remember_checked=bool(request.form.get("remember")),
-        remember_days=policy.remembered_device.lifetime.days,
-        remember_until=day(now + policy.remembered_device.lifetime, zone),
-        other_method=_other_method(step, rules.methods if rules else ()),
-        change_phone_url=url_for("login_steps.phone", **query) if enrolling else None,
-        action=url_for("login_steps.code", **query),
-        method_action=url_for("login_steps.submit_method", **query),
-        restart_url=url_for("login.sign_in", **query),
-        **common,
-    )
-
-
-def _why(here: Here) -> str | None:
-    """Why a code is asked of someone who is signed in: a service wants more than the sign-in showed."""
-    parked = here.bound_for.request
-    if parked is None or parked.wanted_acr is None or not parked.client_name:
-        return None
-    return f"{parked.client_name} asks for a code before you go on."
-
-
-def _other_method(step: EnterCode, methods: tuple[str, ...]) -> Choice | None:
-    other = next((m for m in methods if m != step.channel), None)
-    if other is None or step.purpose == "enrol_phone":
-        return None
-    return Choice(other, "Get it by text message" if other == "sms" else "Get it by email")
-
-
-def _delivery_words(challenge: Challenge | None) -> str | None:
-    if challenge is None:
-        return "We couldn’t send a code just now. Send a new one in a moment."
-    if challenge.delivery != "refused":
-        return None
-    if challenge.channel == "sms":
-        return "We couldn’t send the text. Try again, or get the code by email."
-    return "Our email came back. Ask an account admin to check your address."
-
-
-def _phone_page(here: Here, *, typed: str = "", errors: dict[str, str] | None = None, status: int = 200) -> Response:
-    s = services()
-    rules = s.flow.rules(here.attempt, here.coming)
-    can_use_email = rules is not None and "email" in rules.methods
-    return journey.show(
-        "login/phone.html",
-        here.bound_for,
-        account=_account(here),
-        status=status,
-        phone=typed,
-        errors=errors or {},
-        can_use_email=can_use_email,
-        may_decline=not can_use_email,
-        action=url_for("login_steps.submit_phone", **here.bound_for.query),
-        method_action=url_for("login_steps.submit_method", **here.bound_for.query),
-    )
-
-
-def _accounts_page(here: Here, *, errors: dict[str, str] | None = None, status: int = 200) -> Response:
-    names: dict[str, int] = {}
-    active = [m for m in here.attempt.user.memberships if m.is_active]
-    for membership in active:
-        names[membership.account_id] = names.get(membership.account_id, 0) + 1
-    portals = {"team": "Team Member", "investors": "Investor"}
-    listed = [
-        {"id": m.id, "name": m.account.name, "detail": portals[m.audience] if names[m.account_id] > 1 else None} for m in active
-    ]
-    return journey.show(
-        "login/accounts.html",
-        here.bound_for,
-        status=status,
-        email=here.attempt.user.email.address,
-        accounts=listed,
-        errors=errors or {},
-        action=url_for("login_steps.submit_account", **here.bound_for.query),
-        restart_url=url_for("login.sign_in", **here.bound_for.query),
-    )
-
-
-def _too_many(here: Here | None, until: datetime) -> Response:
-    account = _account(here) if here else None
-    bound_for = here.bound_for if here else Purpose(None, None, None)
-    response = journey.show(
-        "login/too_many_codes.html",
-        bound_for,
-        account=account,
-        status=429,
-        again_at=clock_time(until, journey.zone_of(account)),
-        restart_url=url_for("login.sign_in", **bound_for.query),
-        forgot_url=None,
-    )
-    response.headers.update(journey.retry_after(until))
-    return response

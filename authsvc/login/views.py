@@ -13,6 +13,7 @@ from authsvc.login.password import NoAccess, Proved, Wrong
 from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
+from authsvc.web.problems import error_page
 from authsvc.web.text import clock_time, day
 
 bp = Blueprint("login", __name__, template_folder="templates")
@@ -29,7 +30,7 @@ def sign_in() -> Response:
     with s.database.transaction(read_only=True) as tx:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
     if bound_for.lost:
-        return _lost(bound_for)
+        return _lost()
     if session is not None:
         parked = bound_for.request
         if parked is None:
@@ -46,7 +47,7 @@ def _step_up(bound_for: Purpose) -> Response:
     with s.database.transaction() as tx:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         if session is None:
-            return redirect(url_for("login.sign_in", **bound_for.query), 303)
+            return redirect(bound_for.url("login.sign_in"), 303)
         slug = bound_for.account.slug if bound_for.account else session.membership.account.slug
         membership = next((m for m in session.user.memberships if m.is_active and m.account.slug == slug), None)
         if membership is None:
@@ -66,12 +67,16 @@ def submit_password() -> Response:
     with s.database.transaction(read_only=True) as tx:
         bound_for = journey.purpose(tx)
     if bound_for.lost:
-        return _lost(bound_for)
+        return _lost()
     if errors := _field_errors(email, password):
         return _password_page(bound_for, email=email, errors=errors, status=422)
     here = request.remote_addr or ""
     if not s.windows.has_room("password_per_address", here):
-        return _throttled(bound_for, email, Wait("password_per_address", s.clock.now() + s.policies.throttle.rates("password_per_address")[0].per))
+        return _throttled(
+            bound_for,
+            email,
+            Wait("password_per_address", s.clock.now() + s.policies.throttle.rates("password_per_address")[0].per),
+        )
     with s.lane.place() as run:
         with s.database.transaction() as tx:
             begun = s.password_step.begin(tx, email, browser_secret=s.cookies.read(request, BROWSER))
@@ -133,7 +138,7 @@ def sign_out() -> Response:
         device_until=day(device.expires_at, journey.zone_of(account)) if device else None,
         stay_url=account.portal_url,
         hidden={},
-        action=url_for("login.submit_sign_out", **bound_for.query),
+        action=bound_for.url("login.submit_sign_out"),
     )
 
 
@@ -150,7 +155,7 @@ def submit_sign_out() -> Response:
             else:
                 s.sessions.end(tx, session, "signed_out")
     if request.form.get("forget"):
-        return redirect(url_for("login.sign_out", **bound_for.query), 303)
+        return redirect(bound_for.url("login.sign_out"), 303)
     response = redirect(_after_sign_out(bound_for), 303)
     s.cookies.drop(response, SESSION)
     s.cookies.drop(response, ATTEMPT)
@@ -199,7 +204,7 @@ def _password_page(
         heading_error=heading,
         note=NOTES.get(request.args.get("note", "")) if request.method == "GET" else None,
         forgot_url=None,
-        action=url_for("login.submit_password", **bound_for.query),
+        action=bound_for.url("login.submit_password"),
     )
 
 
@@ -221,10 +226,8 @@ def _refused(bound_for: Purpose, refusal: NoAccess, *, email: str) -> Response:
     return _password_page(bound_for, email=email, heading=heading, status=403)
 
 
-def _lost(bound_for: Purpose) -> Response:
+def _lost() -> Response:
     """A parked request that is too old, or another browser's."""
-    from authsvc.web.problems import error_page
-
-    return error_page(400, "This page was open too long", "Nothing was changed. Go back to the portal and sign in again.")
-
-
+    return error_page(
+        400, "This page was open too long", "Nothing was changed. Go back to the portal and sign in again."
+    )

@@ -13,7 +13,7 @@ from authsvc.messaging.smtp import SmtpSender, SmtpServer
 class NoTextMessages:
     """Stands where no text messages can be sent; the method is then not offered, so only a race arrives here."""
 
-    def send(self, message: Message) -> Delivery:  # noqa: ARG002 - the protocol's argument
+    def send(self, message: Message) -> Delivery:
         """Always REFUSED."""
         return Delivery.refused("no text message sender is configured")
 

@@ -99,7 +99,10 @@ class OneTimeCodes:
                 Challenge.voided_at.is_(None),
             )
             .values(
-                counter=Challenge.counter + 1, sent_at=now, expires_at=now + self.lifetime(challenge.channel), delivery="queued"
+                counter=Challenge.counter + 1,
+                sent_at=now,
+                expires_at=now + self.lifetime(challenge.channel),
+                delivery="queued",
             )
             .returning(Challenge.id)
         ).one_or_none()
@@ -189,7 +192,9 @@ def clean(typed: str) -> str | None:
     """
     if len(typed) > 40:
         return None
-    plain = "".join(_ASCII.get(character, character) for character in typed if character not in " -\u00a0\u2010\u2011\u2013")
+    plain = "".join(
+        _ASCII.get(character, character) for character in typed if character not in " -\u00a0\u2010\u2011\u2013"
+    )
     return plain if plain.isascii() and plain.isdigit() else None
 
 

@@ -134,7 +134,9 @@ def floor(policy: AudiencePolicy, switch: Switch | None) -> Wanted:
     return Wanted.REMEMBERED if allowed else Wanted.STEP
 
 
-def can_meet(wanted: Wanted, policy: AudiencePolicy, switch: Switch | None, person: Person, channels: Collection[str]) -> bool:
+def can_meet(
+    wanted: Wanted, policy: AudiencePolicy, switch: Switch | None, person: Person, channels: Collection[str]
+) -> bool:
     """Whether this person could show what is wanted, in this account, now."""
     if wanted is not Wanted.FACTOR:
         return True

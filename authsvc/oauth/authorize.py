@@ -72,7 +72,13 @@ class AuthorizationEndpoint:
     audit: AuditLog
 
     def answer(
-        self, tx: Session, params: MultiDict[str, str], *, session: BrowserSession | None, parked: SignInRequest | None, browser_secret: str
+        self,
+        tx: Session,
+        params: MultiDict[str, str],
+        *,
+        session: BrowserSession | None,
+        parked: SignInRequest | None,
+        browser_secret: str,
     ) -> Issued | MustSignIn | Unsafe:
         """Check, ask, issue; in that order, in one transaction."""
         try:
@@ -87,18 +93,29 @@ class AuthorizationEndpoint:
             resource = self._resource(tx, params, call.scope)
             account = self._account(tx, params)
             wish = read_wish(params, account, self._meetable_acr(params, session, account))
-            ask = what_to_ask(wish, self._signed_in(tx, session), parked_at=parked.created_at if parked else None, now=self.clock.now())
+            ask = what_to_ask(
+                wish,
+                self._signed_in(tx, session),
+                parked_at=parked.created_at if parked else None,
+                now=self.clock.now(),
+            )
             if ask is not None:
                 if "none" in wish.prompt:
-                    raise AccountSelectionRequiredError() if ask.reason is Reason.OTHER_ACCOUNT else LoginRequiredError()
-                return MustSignIn(parked or self._park(tx, params, client, grant.redirect_uri, ask, wish, browser_secret))
+                    raise (
+                        AccountSelectionRequiredError() if ask.reason is Reason.OTHER_ACCOUNT else LoginRequiredError()
+                    )
+                return MustSignIn(
+                    parked or self._park(tx, params, client, grant.redirect_uri, ask, wish, browser_secret)
+                )
         except OAuth2Error as error:
             error.redirect_uri, error.state = grant.redirect_uri, params.get("state")
             return self._refuse(tx, client, error, params)
         assert session is not None  # noqa: S101 - what_to_ask has asked for one
         return Issued(self._issue(tx, call, client, grant.redirect_uri, resource, session))
 
-    def _issue(self, tx: Session, call: Call, client: Client, redirect_uri: str, resource: str, session: BrowserSession) -> Response:
+    def _issue(
+        self, tx: Session, call: Call, client: Client, redirect_uri: str, resource: str, session: BrowserSession
+    ) -> Response:
         params = call.payload.data
         family = self.families.begin(
             tx,
@@ -120,19 +137,34 @@ class AuthorizationEndpoint:
             scope=call.scope,
             acr=family.acr,
         )
-        answer = [("code", code), *([("state", params["state"])] if params.get("state") else []), ("iss", self.server.issuer)]
+        answer = [
+            ("code", code),
+            *([("state", params["state"])] if params.get("state") else []),
+            ("iss", self.server.issuer),
+        ]
         return self.server.handle_response(303, "", [("Location", add_params_to_uri(redirect_uri, answer))])
 
-    def _refuse(self, tx: Session, client: Client | None, error: OAuth2Error, params: MultiDict[str, str]) -> Issued | Unsafe:
+    def _refuse(
+        self, tx: Session, client: Client | None, error: OAuth2Error, params: MultiDict[str, str]
+    ) -> Issued | Unsafe:
         if error.error not in ("login_required", "account_selection_required"):
-            self.audit.record(tx, Event.AUTHORIZATION_REFUSED, client_id=client.client_id if client else None, error=error.error)
+            self.audit.record(
+                tx, Event.AUTHORIZATION_REFUSED, client_id=client.client_id if client else None, error=error.error
+            )
         if not error.redirect_uri:
             return Unsafe(error)
         call = Call(method="GET", headers=Headers(), args=params, form=MultiDict(), issuer=self.server.issuer)
         return Issued(self.server.handle_error_response(call, error))
 
     def _park(
-        self, tx: Session, params: MultiDict[str, str], client: Client, redirect_uri: str, ask: Ask, wish: Wish, browser_secret: str
+        self,
+        tx: Session,
+        params: MultiDict[str, str],
+        client: Client,
+        redirect_uri: str,
+        ask: Ask,
+        wish: Wish,
+        browser_secret: str,
     ) -> SignInRequest:
         hint = params.get("login_hint")
         return self.sessions.park(
@@ -151,7 +183,9 @@ class AuthorizationEndpoint:
 
     def _resource(self, tx: Session, params: MultiDict[str, str], scope: str) -> str:
         try:
-            return audience_for(params.get("resource"), scope, resources=self.server.registry.resources(tx), issuer=self.server.issuer)
+            return audience_for(
+                params.get("resource"), scope, resources=self.server.registry.resources(tx), issuer=self.server.issuer
+            )
         except NoSuchTarget as exc:
             raise InvalidTarget("Name one registered resource.") from exc
 
@@ -170,21 +204,33 @@ class AuthorizationEndpoint:
         acr = self.families.effective_acr(tx, session)
         return SignedIn(session.membership.account.slug, acr, session.auth_time, session.password_at)
 
-    def _meetable_acr(self, params: MultiDict[str, str], session: BrowserSession | None, account: Account | None) -> str | None:
+    def _meetable_acr(
+        self, params: MultiDict[str, str], session: BrowserSession | None, account: Account | None
+    ) -> str | None:
         """The first of acr_values, in the client's order, that can be met; unknown people are asked for it and then seen."""
         asked = [value for value in params.get("acr_values", "").split() if value in levels.ORDER]
         if session is None:
             return asked[0] if asked else None
         membership = next(
-            (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id), session.membership
+            (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id),
+            session.membership,
         )
         switch = membership.account.mfa_for(membership.audience)
         chosen = Switch(switch.enabled, tuple(switch.methods), switch.remember_device) if switch else None
         phone = session.user.phone
-        usable = phone is not None and phone.verified_at is not None and isinstance(parse(phone.e164, regions=self.mfa.phone.regions), Parsed)
+        usable = (
+            phone is not None
+            and phone.verified_at is not None
+            and isinstance(parse(phone.e164, regions=self.mfa.phone.regions), Parsed)
+        )
         policy = self.mfa.for_audience(membership.audience)
         return next(
-            (a for a in asked if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, Person(phone_usable=usable), self.channels)), None
+            (
+                a
+                for a in asked
+                if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, Person(phone_usable=usable), self.channels)
+            ),
+            None,
         )
 
 
@@ -200,7 +246,9 @@ def read_wish(params: MultiDict[str, str], account: Account | None, acr: str | N
     max_age = params.get("max_age")
     if max_age is not None and not _DIGITS.fullmatch(max_age):
         raise InvalidRequestError("max_age must be a number of seconds.")
-    return Wish(prompt & PROMPTS, timedelta(seconds=int(max_age)) if max_age else None, acr, account.slug if account else None)
+    return Wish(
+        prompt & PROMPTS, timedelta(seconds=int(max_age)) if max_age else None, acr, account.slug if account else None
+    )
 
 
 def refuse_what_is_not_offered(params: MultiDict[str, str]) -> None:

@@ -40,7 +40,9 @@ class Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib is untyped
 class Call(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
     """One request. The front has checked scheme and host, so the issuer stands for the URL."""
 
-    def __init__(self, *, method: str, headers: Any, args: MultiDict[str, str], form: MultiDict[str, str], issuer: str) -> None:
+    def __init__(
+        self, *, method: str, headers: Any, args: MultiDict[str, str], form: MultiDict[str, str], issuer: str
+    ) -> None:
         super().__init__(method=method, uri=issuer, headers=headers)
         self._args, self._form = args, form
         self.payload = Payload(form if method == "POST" else args)

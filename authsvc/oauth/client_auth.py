@@ -40,14 +40,22 @@ class ClientAuthenticator:
             raise TooManyRequests("Too many failed attempts. Try again in a minute.")
         client = self.registry.client(client_id, tx)
         method = "client_secret_basic" if used_header else "client_secret_post" if secret is not None else "none"
-        if client is not None and client.auth_method == method and (method == "none" or client.check_client_secret(secret or "")):
+        if (
+            client is not None
+            and client.auth_method == method
+            and (method == "none" or client.check_client_secret(secret or ""))
+        ):
             if not self.windows.admit("token_per_client", client.client_id):
                 raise TooManyRequests("This client calls too often. Try again in a second.")
             call.auth_method = method
             return client
         self.windows.admit("client_auth_failures", about)
-        reason = "unknown_client" if client is None else "wrong_method" if client.auth_method != method else "wrong_secret"
-        self.audit.record(tx, Event.CLIENT_REFUSED, client_id=client.client_id if client else None, reason=reason, endpoint=endpoint)
+        reason = (
+            "unknown_client" if client is None else "wrong_method" if client.auth_method != method else "wrong_secret"
+        )
+        self.audit.record(
+            tx, Event.CLIENT_REFUSED, client_id=client.client_id if client else None, reason=reason, endpoint=endpoint
+        )
         raise _refusal(used_header=used_header)
 
 

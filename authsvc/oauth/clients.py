@@ -18,7 +18,7 @@ from authsvc.oauth.models import OAuthClient, ResourceServer
 
 #: How old what is known of a client may be; its deactivation takes that long to reach every replica (architecture 2.5).
 FRESH_S = 5.0
-SECRET_PURPOSE = "client-secret"  # noqa: S105 - names a digest
+SECRET_PURPOSE = "client-secret"
 STANDARD_SCOPES = ("openid", "profile", "email", "offline_access")
 
 
@@ -65,7 +65,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
             return False
         return same(self.digester.digest(SECRET_PURPOSE, client_secret), self.secret_digest)
 
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:  # noqa: ARG002 - one method at every endpoint
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Whether this is the registered way."""
         return method == self.auth_method
 
@@ -81,7 +81,9 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 class Registry:
     """Looks clients and resource servers up; a warm look-up asks no database."""
 
-    def __init__(self, database: Database, digester: Digester, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, database: Database, digester: Digester, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database, self._digester, self._monotonic = database, digester, monotonic
         self._lock = threading.Lock()
         self._clients: dict[str, tuple[float, Client | None]] = {}
@@ -146,7 +148,7 @@ class Registry:
             return ask(own)
 
 
-class NoSuchTarget(Exception):  # noqa: N818 - becomes invalid_target on the wire
+class NoSuchTarget(Exception):
     """The resource is not registered, not this client's, or not clear from the scopes."""
 
 

@@ -40,7 +40,21 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
         "acr_values_supported": list(levels.ORDER),
         "prompt_values_supported": ["none", "login"],
         "claims_supported": [
-            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "sid", "at_hash", "account"),
+            *(
+                "iss",
+                "sub",
+                "aud",
+                "exp",
+                "iat",
+                "auth_time",
+                "nonce",
+                "acr",
+                "amr",
+                "azp",
+                "sid",
+                "at_hash",
+                "account",
+            ),
             *("remembered_device", "name", "email", "email_verified", "zoneinfo"),
         ],
         "claims_parameter_supported": False,
@@ -60,17 +74,27 @@ class Documents:
         self._jwks_max_age_s = int(policy.jwks_max_age.total_seconds())
         self._jwks: tuple[str, Document] | None = None
         self._metadata: tuple[object, Document] | None = None
-        self._schema = _json(json.loads((files("authsvc.oauth") / "schemas" / "remembered_device.json").read_text()), max_age_s=86400)
+        self._schema = _json(
+            json.loads((files("authsvc.oauth") / "schemas" / "remembered_device.json").read_text()), max_age_s=86400
+        )
 
     def by_path(self) -> dict[str, Callable[[], Document]]:
         """Every document by its address."""
-        return {OPENID_CONFIGURATION: self.metadata, OAUTH_METADATA: self.metadata, JWKS: self.jwks, DEVICE_SCHEMA: lambda: self._schema}
+        return {
+            OPENID_CONFIGURATION: self.metadata,
+            OAUTH_METADATA: self.metadata,
+            JWKS: self.jwks,
+            DEVICE_SCHEMA: lambda: self._schema,
+        }
 
     def jwks(self) -> Document:
         """The public keys (RFC 7517 5), with the max-age that rotation counts on."""
         version = self._ring.version
         if self._jwks is None or self._jwks[0] != version:
-            self._jwks = (version, _json(self._ring.public_jwks(), max_age_s=self._jwks_max_age_s, mimetype="application/jwk-set+json"))
+            self._jwks = (
+                version,
+                _json(self._ring.public_jwks(), max_age_s=self._jwks_max_age_s, mimetype="application/jwk-set+json"),
+            )
         return self._jwks[1]
 
     def metadata(self) -> Document:
@@ -78,7 +102,9 @@ class Documents:
         algorithms = self._ring.algorithms()
         scopes = self._scopes()
         if self._metadata is None or self._metadata[0] != (algorithms, scopes):
-            document = _json(metadata(self._issuer, algorithms=algorithms, scopes=scopes), max_age_s=DISCOVERY_MAX_AGE_S)
+            document = _json(
+                metadata(self._issuer, algorithms=algorithms, scopes=scopes), max_age_s=DISCOVERY_MAX_AGE_S
+            )
             self._metadata = ((algorithms, scopes), document)
         return self._metadata[1]
 
@@ -89,4 +115,6 @@ class Documents:
 
 def _json(content: object, *, max_age_s: int, mimetype: str = "application/json") -> Document:
     control = f"public, max-age={max_age_s}, stale-if-error=86400"
-    return Document.of(json.dumps(content, separators=(",", ":")).encode(), mimetype=mimetype, cache_control=control, extra=ANYONE)
+    return Document.of(
+        json.dumps(content, separators=(",", ":")).encode(), mimetype=mimetype, cache_control=control, extra=ANYONE
+    )

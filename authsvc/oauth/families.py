@@ -32,7 +32,17 @@ class Families:
     clock: Clock
     audit: AuditLog
 
-    def begin(self, tx: Session, session: BrowserSession, *, client_id: str, scope: str, resource: str, nonce: str | None, acr: str) -> TokenFamily:
+    def begin(
+        self,
+        tx: Session,
+        session: BrowserSession,
+        *,
+        client_id: str,
+        scope: str,
+        resource: str,
+        nonce: str | None,
+        acr: str,
+    ) -> TokenFamily:
         """A family that says what the session showed. `acr`: the session's effective level at this moment."""
         now = self.clock.now()
         remembered = session.remembered if acr == session.acr else None
@@ -79,7 +89,9 @@ class Families:
             return "session_ended"
         if not self.sessions.is_live(session) and "offline_access" not in family.scope.split():
             return "session_timed_out"
-        if family.acr == levels.REMEMBERED and (family.device_id is None or self.devices.live(tx, family.device_id) is None):
+        if family.acr == levels.REMEMBERED and (
+            family.device_id is None or self.devices.live(tx, family.device_id) is None
+        ):
             return "device_ended"
         if self._below_what_the_account_asks(family) and now - family.created_at > self.policies.sessions.absolute:
             return "account_asks_for_more"
@@ -95,7 +107,14 @@ class Families:
         ).one_or_none()
         if ended is None:
             return False
-        self.audit.record(tx, Event.FAMILY_REVOKED, user_id=ended.user_id, client_id=ended.client_id, family_id=family_id, reason=reason)
+        self.audit.record(
+            tx,
+            Event.FAMILY_REVOKED,
+            user_id=ended.user_id,
+            client_id=ended.client_id,
+            family_id=family_id,
+            reason=reason,
+        )
         return True
 
     def sweep(self, tx: Session, *, now: datetime) -> None:

@@ -14,7 +14,7 @@ class Reason(StrEnum):
 
     NOT_SIGNED_IN = "not_signed_in"
     OTHER_ACCOUNT = "other_account"
-    PASSWORD_WANTED = "password_wanted"  # noqa: S105 - a reason
+    PASSWORD_WANTED = "password_wanted"
     MORE_WANTED = "more_wanted"
 
 

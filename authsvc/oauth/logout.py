@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
 from authlib.oauth2.rfc6749 import OAuth2Error
+from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
 from joserfc.jwk import KeySet
 from werkzeug.datastructures import Headers, MultiDict
 

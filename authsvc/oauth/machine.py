@@ -20,7 +20,9 @@ log = logs.logger(__name__)
 LARGEST_BODY = 64 * 1024
 
 
-def endpoints(database: Database, server: AuthorizationServer, userinfo: UserInfo) -> Mapping[str, Mapping[str, Endpoint]]:
+def endpoints(
+    database: Database, server: AuthorizationServer, userinfo: UserInfo
+) -> Mapping[str, Mapping[str, Endpoint]]:
     """Every machine endpoint, by path and method."""
 
     def token(request: Request) -> Response:

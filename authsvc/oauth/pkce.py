@@ -23,6 +23,6 @@ class S256Challenge(CodeChallenge):  # type: ignore[misc]  # Authlib is untyped
             raise InvalidRequestError("The 'code_challenge_method' must be S256.")
         super().validate_code_challenge(grant, redirect_uri)
 
-    def get_authorization_code_challenge_method(self, authorization_code: Any) -> str:  # noqa: ARG002 - there is one
+    def get_authorization_code_challenge_method(self, authorization_code: Any) -> str:
         """Always S256."""
         return "S256"

@@ -106,7 +106,14 @@ class RefreshTokens:
     def _add(self, tx: Session, family: TokenFamily, secret: str) -> None:
         now = self.clock.now()
         # The end of the family is fixed at its beginning, however often it is refreshed (ASVS 10.4.8).
-        tx.add(RefreshToken(digest=self.digester.digest(PURPOSE, secret), family_id=family.id, created_at=now, expires_at=family.expires_at))
+        tx.add(
+            RefreshToken(
+                digest=self.digester.digest(PURPOSE, secret),
+                family_id=family.id,
+                created_at=now,
+                expires_at=family.expires_at,
+            )
+        )
         tx.flush()
 
 

@@ -70,16 +70,34 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
         """Access tokens are kept nowhere. What was issued to a person is a row of the trail; to a machine, a log line."""
         subject = request.user
         if isinstance(subject, Subject):
-            about = {"user_id": subject.family.user_id, "account_id": subject.membership.account_id, "client_id": request.client.client_id}
+            about = {
+                "user_id": subject.family.user_id,
+                "account_id": subject.membership.account_id,
+                "client_id": request.client.client_id,
+            }
             if isinstance(request.refresh_token, Presented):
-                self.audit.record(self.tx(), Event.TOKEN_REFRESHED, **about, family_id=subject.family.id, retry=request.refresh_token.retry)
+                self.audit.record(
+                    self.tx(),
+                    Event.TOKEN_REFRESHED,
+                    **about,
+                    family_id=subject.family.id,
+                    retry=request.refresh_token.retry,
+                )
             else:
                 family = subject.family
                 self.audit.record(
-                    self.tx(), Event.TOKEN_ISSUED, **about, session_id=family.session_id, grant="authorization_code", scope=family.scope, family_id=family.id
+                    self.tx(),
+                    Event.TOKEN_ISSUED,
+                    **about,
+                    session_id=family.session_id,
+                    grant="authorization_code",
+                    scope=family.scope,
+                    family_id=family.id,
                 )
         else:
-            log.info("token.issued", grant="client_credentials", client_id=request.client.client_id, scope=token.get("scope"))
+            log.info(
+                "token.issued", grant="client_credentials", client_id=request.client.client_id, scope=token.get("scope")
+            )
 
     def create_oauth2_request(self, request: Request | Call) -> Call:
         """Authlib's view of a request. Raises: InvalidRequestError."""
@@ -127,5 +145,3 @@ class IdTokensOnRefresh:
 def _client_id(request: Call | None) -> str:
     client_id = request.payload.client_id if request is not None else None
     return str(client_id)[:64] if client_id else "-"
-
-

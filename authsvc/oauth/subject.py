@@ -36,7 +36,12 @@ class Subject:
 
     def authentication_claims(self) -> dict[str, Any]:
         """What the sign-in showed; unchanged by refreshing."""
-        return {"acr": self.family.acr, "amr": self.family.amr, "auth_time": epoch_s(self.family.auth_time), "sid": self.family.session_id}
+        return {
+            "acr": self.family.acr,
+            "amr": self.family.amr,
+            "auth_time": epoch_s(self.family.auth_time),
+            "sid": self.family.session_id,
+        }
 
     def access_claims(self) -> dict[str, Any]:
         """The person's part of an access token."""

@@ -17,7 +17,7 @@ from authsvc.oauth.clients import Client
 from authsvc.oauth.subject import Machine, Subject, remembered_device_claim
 from authsvc.policy.schema import TokenPolicy
 
-ACCESS_TOKEN_ALG = "ES256"  # noqa: S105 - an algorithm
+ACCESS_TOKEN_ALG = "ES256"
 
 
 class AccessTokens(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib is untyped
@@ -32,16 +32,16 @@ class AccessTokens(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib is
         """A set of one: Authlib picks at random from a larger one and names no kid for a bare key (libraries.md 1.5, 10)."""
         return self._ring.active_as_key_set(ACCESS_TOKEN_ALG)
 
-    def get_audiences(self, client: Client, user: Subject | Machine, scope: str) -> str:  # noqa: ARG002 - Authlib's signature
+    def get_audiences(self, client: Client, user: Subject | Machine, scope: str) -> str:
         """The resource server; never a client id."""
         return user.resource
 
-    def get_jti(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> str:  # noqa: ARG002
+    def get_jti(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> str:
         """Random, behind the family's id, so that a token leads to what can revoke it."""
         family = user.family.id if isinstance(user, Subject) else "m"
         return f"{family}.{secrets.token_urlsafe(16)}"
 
-    def get_extra_claims(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> dict[str, Any]:  # noqa: ARG002
+    def get_extra_claims(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> dict[str, Any]:
         """The subject's claims, and times from our clock: Authlib reads its own (libraries.md 1.5, 18)."""
         now = epoch_s(self._clock.now())
         return user.access_claims() | {"iat": now, "exp": now + self._lifetime_s}
@@ -64,7 +64,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib is untyped
         super().__init__(require_nonce=False)
         self._settings = settings
 
-    def exists_nonce(self, nonce: str, request: Call) -> bool:  # noqa: ARG002 - Authlib's signature
+    def exists_nonce(self, nonce: str, request: Call) -> bool:
         """Replay of a nonce is for the client to notice (Core 3.1.2.1); the code itself is single-use."""
         return False
 
@@ -104,6 +104,6 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib is untyped
         nonce = authorization_code.family.nonce
         return {"nonce": nonce} if nonce else {}
 
-    def generate_user_info(self, user: Subject, scope: str) -> dict[str, str]:  # noqa: ARG002 - the rest is at UserInfo
+    def generate_user_info(self, user: Subject, scope: str) -> dict[str, str]:
         """Merged last by Authlib, so it says `sub` and nothing that could overwrite."""
         return {"sub": user.get_user_id()}

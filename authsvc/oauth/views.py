@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
@@ -32,10 +34,15 @@ def authorize() -> Response:
         session = s.sessions.find(tx, s.cookies.read(request, SESSION))
         parked = s.sessions.parked(tx, request.args["request"], browser_secret=browser_secret) if resumed else None
         if resumed and (parked is None or parked.params.get("kind") != "authorization"):
-            return error_page(400, "This page was open too long", "Nothing was changed. Go back to the portal and sign in again.", button=None)
+            return error_page(
+                400,
+                "This page was open too long",
+                "Nothing was changed. Go back to the portal and sign in again.",
+                button=None,
+            )
         params = parked_params(parked) if parked else MultiDict(request.args.items(multi=True))
         if session is not None:
-            s.sessions.touch(tx, session)
+            s.sessions.touch(session)
         outcome = s.authorization.answer(tx, params, session=session, parked=parked, browser_secret=fresh)
     if isinstance(outcome, Issued):
         return outcome.response
@@ -80,4 +87,4 @@ def logout() -> Response:
 @bp.post("/oauth/logout")
 def logout_by_post() -> Response:
     """The same by POST: sent on as GET, for only then does the browser bring its cookies along (SameSite)."""
-    return redirect(url_for("oauth.logout", **request.form.to_dict()), 303)
+    return redirect(f"{url_for('oauth.logout')}?{urlencode(request.form.to_dict())}", 303)

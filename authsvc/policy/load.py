@@ -155,7 +155,7 @@ class StrictLoader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, "aliases and tags are not used here", event.start_mark)
         return super().compose_node(parent, index)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: ARG002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """The mapping with its keys as written; of a key written twice, the first."""
         mapping: dict[Hashable, Any] = {}
         lines: dict[str, int] = {}

@@ -52,7 +52,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,6}) per ([0-9]+[a-z])(?: burst ([1-9][0-9]{0,
 _ARGON2_PROFILES = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 
 
-class UnknownPolicyName(AuthsvcError, KeyError):  # noqa: N818 - said in the code that asked, not a state of the world
+class UnknownPolicyName(AuthsvcError, KeyError):
     """No policy goes by this name."""
 
 

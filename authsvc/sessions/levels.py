@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-PASSWORD: Final = "urn:ims:acr:password"  # noqa: S105 - a level's registered name
+PASSWORD: Final = "urn:ims:acr:password"
 REMEMBERED: Final = "urn:ims:acr:remembered"
 TWO_STEP: Final = "urn:ims:acr:two-step"
 TWO_FACTOR: Final = "urn:ims:acr:two-factor"

@@ -68,15 +68,14 @@ class Sessions:
             and session.membership.is_active
         )
 
-    def touch(self, tx: Session, session: BrowserSession) -> None:
-        """Note that the browser was seen."""
-        session.last_seen_at = max(session.last_seen_at, self.clock.now())
+    def touch(self, session: BrowserSession) -> None:
+        """Note that the browser was seen; at most once a minute is worth a write."""
+        if self.clock.now() - session.last_seen_at >= SEEN_EVERY:
+            session.last_seen_at = self.clock.now()
 
-    def needs_touch(self, session: BrowserSession) -> bool:
-        """Whether noting it again is worth a write."""
-        return self.clock.now() - session.last_seen_at >= SEEN_EVERY
-
-    def start(self, tx: Session, membership: Membership, standing: Standing, *, browser: str, previous: BrowserSession | None) -> tuple[BrowserSession, str]:
+    def start(
+        self, tx: Session, membership: Membership, standing: Standing, *, browser: str, previous: BrowserSession | None
+    ) -> tuple[BrowserSession, str]:
         """Sign a person in: answers the session and its secret.
 
         `previous` is what this browser was signed in as. The same membership is raised: same sid, new secret, the old one
@@ -91,7 +90,13 @@ class Sessions:
         else:
             if previous is not None:
                 self.end(tx, previous, "replaced")
-            session = BrowserSession(id=new_id(), secret_digest=digest, user_id=membership.user_id, membership_id=membership.id, created_at=now)
+            session = BrowserSession(
+                id=new_id(),
+                secret_digest=digest,
+                user_id=membership.user_id,
+                membership_id=membership.id,
+                created_at=now,
+            )
             session.membership, session.user = membership, membership.user
             tx.add(session)
         session.acr, session.amr = standing.acr, standing.amr
@@ -127,7 +132,14 @@ class Sessions:
             return False
         tx.refresh(session, ["ended_at", "ended_reason"])
         account_id = session.membership.account_id
-        self.audit.record(tx, Event.SESSION_ENDED, user_id=session.user_id, account_id=account_id, session_id=session.id, reason=reason)
+        self.audit.record(
+            tx,
+            Event.SESSION_ENDED,
+            user_id=session.user_id,
+            account_id=account_id,
+            session_id=session.id,
+            reason=reason,
+        )
         return True
 
     def end_all(self, tx: Session, reason: str, *, user_id: str | None = None, membership_id: str | None = None) -> int:
@@ -136,7 +148,9 @@ class Sessions:
         live = tx.scalars(select(BrowserSession).where(who, BrowserSession.ended_at.is_(None))).all()
         return sum(self.end(tx, session, reason) for session in live)
 
-    def park(self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any) -> SignInRequest:
+    def park(
+        self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any
+    ) -> SignInRequest:
         """Keep a request until the person has signed in; `continue_to` may hold `{id}`. Bound to the browser's secret."""
         now, request_id = self.clock.now(), new_id()
         request = SignInRequest(
@@ -169,7 +183,11 @@ class Sessions:
     def _end_oldest(self, tx: Session, user_id: str) -> None:
         live = tx.scalars(
             select(BrowserSession)
-            .where(BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None), BrowserSession.expires_at > self.clock.now())
+            .where(
+                BrowserSession.user_id == user_id,
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.expires_at > self.clock.now(),
+            )
             .order_by(BrowserSession.last_seen_at.desc())
             .offset(self.policy.per_user)
         ).all()

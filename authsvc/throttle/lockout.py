@@ -25,7 +25,11 @@ class Pauses:
     def begin(self, tx: Session, name: str, key: str, *, lasts: timedelta) -> datetime:
         """Pause `key` from now for `lasts`; answers its end."""
         until = self.clock.now() + lasts
-        tx.merge(ThrottleBucket(rate=f"pause/{name}", key_digest=self._digest(name, key), empty_at_us=(until - _EPOCH) // _US))
+        tx.merge(
+            ThrottleBucket(
+                rate=f"pause/{name}", key_digest=self._digest(name, key), empty_at_us=(until - _EPOCH) // _US
+            )
+        )
         tx.flush()
         return until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 from limits import RateLimitItemPerSecond
@@ -31,13 +32,17 @@ class AddressWindows:
 
     def _ask(self, limit: LimitName, key: str, *, count: bool) -> bool:
         key = network_of(key) if limit.endswith("_per_address") else key
-        items = [RateLimitItemPerSecond(rate.count, int(rate.per.total_seconds())) for rate in self._policy.rates(limit)]
+        items = [
+            RateLimitItemPerSecond(rate.count, int(rate.per.total_seconds())) for rate in self._policy.rates(limit)
+        ]
 
         def asked(limiter: MovingWindowRateLimiter) -> bool:
             return all((limiter.hit if count else limiter.test)(item, limit, key) for item in items)
 
-        if (shared := self._shared) is not None and (answer := self._cache.attempt(lambda: asked(shared))) is not None:
-            return answer
+        if (shared := self._shared) is not None:
+            answer = self._cache.attempt(partial(asked, shared))
+            if answer is not None:
+                return answer
         return asked(self._local)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import files
 
 from authsvc.web.front import Document
@@ -24,8 +25,7 @@ class Assets:
             url = f"/static/{stem}.{hashlib.sha256(body).hexdigest()[:12]}.{ending}"
             self._urls[file.name] = url
             mimetype = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-            document = Document.of(body, mimetype=mimetype, cache_control=FOREVER)
-            self.documents[url] = lambda document=document: document
+            self.documents[url] = partial(_same, Document.of(body, mimetype=mimetype, cache_control=FOREVER))
 
     def url(self, name: str) -> str:
         """The address of a file. Raises: KeyError for a file that does not exist."""
@@ -35,3 +35,7 @@ class Assets:
     def urls(self) -> Mapping[str, str]:
         """Every file's address, by name."""
         return self._urls
+
+
+def _same(document: Document) -> Document:
+    return document

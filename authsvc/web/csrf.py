@@ -28,7 +28,7 @@ class BoundToCookie(SessionInterface):
     def __init__(self, cookies: Cookies, digester: Digester) -> None:
         self._cookies, self._digester = cookies, digester
 
-    def open_session(self, app: Flask, request: Request) -> SessionMixin:  # noqa: ARG002 - the interface's argument
+    def open_session(self, app: Flask, request: Request) -> SessionMixin:
         """The CSRF value of the presented cookies."""
         attempt, session = self._cookies.read(request, ATTEMPT), self._cookies.read(request, SESSION)
         bound = _BoundSession()
@@ -44,7 +44,9 @@ class BoundToCookie(SessionInterface):
         """Nothing to save."""
 
 
-def install(app: Flask, *, issuer: str, cookies: Cookies, digester: Digester, exempt: frozenset[str] = frozenset()) -> None:
+def install(
+    app: Flask, *, issuer: str, cookies: Cookies, digester: Digester, exempt: frozenset[str] = frozenset()
+) -> None:
     """Check every POST of `app`: the token, and that a browser which says where it comes from comes from here (LG-12).
 
     `exempt`: endpoints that other sites may post to by their protocol; they change nothing.

@@ -59,15 +59,20 @@ def brand_document(account: Branded, path: str) -> Document | None:
     accent = account.accent or NEUTRAL_ACCENT
     css = brand_path(account.slug, accent)
     if path == css:
-        return Document.of(brand_css(accent).encode(), mimetype="text/css", cache_control="public, max-age=31536000, immutable")
+        return Document.of(
+            brand_css(accent).encode(), mimetype="text/css", cache_control="public, max-age=31536000, immutable"
+        )
     if path == css.removesuffix(".css") + ".svg":
         svg = _MONOGRAM.format(letter=escape(account.name[:1].upper()), accent=palette(accent).light.accent_ink)
         sandbox = ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-        return Document.of(svg.encode(), mimetype="image/svg+xml", cache_control="public, max-age=86400", extra=[sandbox])
+        return Document.of(
+            svg.encode(), mimetype="image/svg+xml", cache_control="public, max-age=86400", extra=[sandbox]
+        )
     return None
 
 
 _MONOGRAM = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 44 44"><rect width="44" height="44" rx="8" fill="#fff"/>'
-    '<text x="22" y="32" text-anchor="middle" font-family="Arial,Helvetica,sans-serif" font-size="28" font-weight="700" fill="{accent}">{letter}</text></svg>'
+    '<text x="22" y="32" text-anchor="middle" font-family="Arial,Helvetica,sans-serif" font-size="28" font-weight="700"'
+    ' fill="{accent}">{letter}</text></svg>'
 )

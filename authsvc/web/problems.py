@@ -29,7 +29,10 @@ STATUS = {
 WORDS = {
     400: ("This page was open too long", "Nothing was changed. Start again."),
     403: ("You don’t have access to this page", "An account admin can give you access."),
-    404: ("Page not found", "Check the address for a typing mistake. If you followed a link in an email, it may have been cut in two."),
+    404: (
+        "Page not found",
+        "Check the address for a typing mistake. If you followed a link in an email, it may have been cut in two.",
+    ),
     413: ("That was too much at once", "Nothing was changed. Send less and try again."),
     429: ("Too many requests", "Wait a minute and try again."),
     500: ("Something went wrong on our side", "Nothing was changed. Try again in a minute."),
@@ -41,7 +44,11 @@ log = logs.logger(__name__)
 
 
 def error_page(
-    status: int, heading: str | None = None, text: str | None = None, *, button: tuple[str, str] | None = ("Go to sign in", "/sign-in")
+    status: int,
+    heading: str | None = None,
+    text: str | None = None,
+    *,
+    button: tuple[str, str] | None = ("Go to sign in", "/sign-in"),
 ) -> Response:
     """A page that says what happened and what to do. 5xx pages need neither the database nor an account's brand."""
     words = WORDS.get(status, WORDS[500])
@@ -77,7 +84,7 @@ def install(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
-        log.exception("request.crashed", error=type(error).__name__)
+        log.error("request.crashed", exc_info=error)
         return error_page(500)
 
 

@@ -1,6 +1,7 @@
 """How migrations run: lock and statement timeouts, an advisory lock, one transaction a migration."""
 
 from importlib import import_module
+from typing import Literal
 
 from alembic import context
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from authsvc.db.engine import make_engine
 LOCK = 7_204_511
 
 
-def render(kind, item, _context):
+def render(kind: str, item: object, _context: object) -> str | Literal[False]:
     """Migrations name plain SQLAlchemy types, so that they still run when our own are renamed."""
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"

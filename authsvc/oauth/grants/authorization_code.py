@@ -7,8 +7,8 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as Authlibs
 
-from authsvc.oauth.codes import CodeGrant
 from authsvc.oauth.clients import Client
+from authsvc.oauth.codes import CodeGrant
 from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.subject import Subject
 
@@ -22,7 +22,8 @@ class AuthorizationCodeGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
 
     def query_authorization_code(self, code: str, client: Client) -> CodeGrant | None:
         """Spend the code here: Authlib deletes it only after the tokens are saved (models.md 1.2)."""
-        return self.server.codes.consume(self.server.tx(), code, client_id=client.client_id)
+        spent: CodeGrant | None = self.server.codes.consume(self.server.tx(), code, client_id=client.client_id)
+        return spent
 
     def delete_authorization_code(self, authorization_code: CodeGrant) -> None:
         """It is spent already."""

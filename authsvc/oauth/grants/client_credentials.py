@@ -35,7 +35,10 @@ class ClientCredentialsGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
             raise InvalidScopeError("This client has no scope of its own.")
         try:
             resource = audience_for(
-                self.request.form.get("resource"), granted, resources=self.server.registry.resources(), issuer=self.server.issuer
+                self.request.form.get("resource"),
+                granted,
+                resources=self.server.registry.resources(),
+                issuer=self.server.issuer,
             )
         except NoSuchTarget as exc:
             raise InvalidTarget("Name one registered resource.") from exc

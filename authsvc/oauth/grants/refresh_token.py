@@ -22,7 +22,11 @@ class RefreshTokenGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
 
     def authenticate_refresh_token(self, refresh_token: str) -> Presented | None:
         """What was presented, if it is worth something."""
-        return self.server.refresh_tokens.present(self.server.tx(), refresh_token, client_id=self.request.client.client_id)
+        client_id = self.request.client.client_id
+        presented: Presented | None = self.server.refresh_tokens.present(
+            self.server.tx(), refresh_token, client_id=client_id
+        )
+        return presented
 
     def authenticate_user(self, refresh_token: Presented) -> Subject:
         """Whom the family speaks of."""
