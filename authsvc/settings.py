@@ -62,7 +62,6 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64, description="Web worker processes")
     threads: int = Field(8, ge=4, le=128, description="Threads in each web worker")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
-    support_email: str = Field("support@imscre.com", description="Address that error pages name")
 
     @classmethod
     def settings_customise_sources(

@@ -57,7 +57,8 @@ def verify_command(services: Needs, as_json: bool) -> None:
         click.echo(json.dumps(report | {"unsealed": found.unsealed_events, "problem": found.problem}))
     elif found.problem is None:
         click.echo(
-            f"The chain is whole: {found.sealed_events} events sealed up to {until or 'nothing yet'}, {found.unsealed_events} not sealed yet."
+            f"The chain is whole: {found.sealed_events} events sealed up to {until or 'nothing yet'}, "
+            f"{found.unsealed_events} not sealed yet."
         )
     else:
         click.echo(f"The chain is broken: {found.problem}.", err=True)

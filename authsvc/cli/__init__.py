@@ -8,6 +8,7 @@ import click
 
 from authsvc.audit.cli import audit
 from authsvc.cli.apply import apply
+from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
 from authsvc.cli.running import demo, serve, worker
 from authsvc.errors import AuthsvcError, ConfigurationError
@@ -39,9 +40,8 @@ class OneSentence(click.Group):
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Sign-in for IMS: an OAuth 2.0 / OpenID Connect provider with hosted pages."""
-    from authsvc.cli.context import LazyServices
-
     ctx.obj = LazyServices()
+    ctx.call_on_close(ctx.obj.close)
 
 
 for command in (serve, demo, worker, migrate, apply, keys, policy, audit):

@@ -21,6 +21,12 @@ class LazyServices:
         self.clock: Clock = SystemClock()
         facts.remember(facts.RequestFacts(request_id="cli", operator=getpass.getuser()))
 
+    def close(self) -> None:
+        """Let go of the database."""
+        for name in ("database", "services"):
+            if (made := self.__dict__.get(name)) is not None:
+                (made if isinstance(made, Database) else made.database).dispose()
+
     @cached_property
     def settings(self) -> Settings:
         """The settings; logging follows them. Raises: ConfigurationError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -195,23 +196,20 @@ class ProvisioningFile(Strict):
 def read(path: Path) -> ProvisioningFile:
     """The file, checked. Raises: ConfigurationError that lists every mistake."""
     try:
-        content = yaml.load(path.read_text(), Loader=StrictLoader)  # noqa: S506 - a SafeLoader that is stricter
+        loader = StrictLoader(path.read_text())
+        content = loader.get_single_data()
     except OSError as exc:
         raise ConfigurationError([f"{path} cannot be read: {exc.strerror}"]) from exc
     except yaml.YAMLError as exc:
         raise ConfigurationError([f"{path} is not YAML as we take it: {exc}"]) from exc
+    if loader.problems:
+        raise ConfigurationError([f"{path}: {problem}" for problem in loader.problems])
     try:
-        return ProvisioningFile.model_validate_json(_as_json(content))
+        # As JSON: strict models take its lists for tuples, and nothing else for anything else.
+        return ProvisioningFile.model_validate_json(json.dumps(content, default=str))
     except ValidationError as exc:
         problems = [
             f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {str(e['msg']).removeprefix('Value error, ')}"
             for e in exc.errors()
         ]
         raise ConfigurationError(problems) from exc
-
-
-def _as_json(content: object) -> str:
-    """Strict models take JSON's lists for tuples, and nothing else for anything else."""
-    import json
-
-    return json.dumps(content, default=str)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
 import click
 
+from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.seal import Sealer
+from authsvc.db import Database, DatabaseUnavailable
 from authsvc.errors import AuthsvcError
 from authsvc.keyring.folder import KeyUnreadable, RingFolder
 from authsvc.keyring.ring import FIRST_ALGORITHMS, KeyRing, Rotation
@@ -59,6 +61,10 @@ class Needs(Protocol):
     def clock(self) -> Clock: ...
     @property
     def policies(self) -> Policies: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def audit(self) -> AuditLog: ...
 
 
 def rotation_rules(tokens: TokenPolicy) -> RotationRules:
@@ -119,6 +125,7 @@ def rotate(needs: Needs, alg: str, as_json: bool) -> None:
     with _one_sentence():
         algorithms = FIRST_ALGORITHMS if alg == "all" else (Algorithm(alg),)
         rotations = _open(needs).rotate(*algorithms, rules=rotation_rules(tokens))
+    _record(needs, rotations)
     if as_json:
         now, every = needs.clock.now(), tokens.keys.rotate_every
         click.echo(json.dumps({"rotations": [_rotation_as_json(rotation, now, every) for rotation in rotations]}))
@@ -126,6 +133,17 @@ def rotate(needs: Needs, alg: str, as_json: bool) -> None:
     click.echo("\n\n".join(_rotation_as_text(rotation) for rotation in rotations))
     click.echo(f"\nRunning processes notice within {NOTICED_WITHIN.seconds} seconds; restart nothing.")
     click.echo(f"Back up {RingFolder(needs.settings.keys_url).path} and, in another place, AUTHSVC_SECRET.")
+
+
+def _record(needs: Needs, rotations: Sequence[Rotation]) -> None:
+    """Write the act to the trail. Keys rotate with the database away as well; then it is said that the row is missing."""
+    try:
+        with needs.database.transaction() as tx:
+            for rotation in rotations:
+                successor = rotation.successor
+                needs.audit.record(tx, Event.KEY_ROTATED, algorithm=str(successor.algorithm), kid=successor.kid)
+    except DatabaseUnavailable:
+        click.echo("The database cannot be reached, so the audit trail has no row about this.", err=True)
 
 
 def local_and_utc(at: datetime | None, *, zone: tzinfo | None = None) -> str:

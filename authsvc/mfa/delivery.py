@@ -60,7 +60,7 @@ class CodeDelivery:
             "account_short": account.short_name,
             "code": self.codes.code(challenge),
             "works_until": text.clock_time(challenge.expires_at, zone),
-            "asked_at": text.full_time(challenge.sent_at, zone),
+            "asked_at": f"{text.day(challenge.sent_at, zone)}, {text.clock_time(challenge.sent_at, zone)}",
             "browser": challenge.browser or "a browser",
             "portal_host": text.host_of(account.portal_url) or "",
         }

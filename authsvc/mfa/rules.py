@@ -111,10 +111,8 @@ def rules_for(
     if not chosen or (chosen == {"sms"} and not person.phone_usable and (person.phone_refused or has_no_us_number)):
         # Nobody is locked out for want of a US number (D4) or of a text gateway; the token still says two-step.
         fallback, chosen = bool(enabled), {"email"}
-    if wanted is Wanted.FACTOR and "sms" in chosen and person.phone_usable:
-        sufficient = frozenset({"sms"})
-    else:
-        sufficient = frozenset(chosen)
+    factor = wanted is Wanted.FACTOR and "sms" in chosen and person.phone_usable
+    sufficient = frozenset({"sms"} if factor else chosen)
     allowed = policy.remember_device == "allowed" and (switch is None or switch.remember_device)
     return MfaRules(
         code_required=enabled or wanted >= Wanted.REMEMBERED,

@@ -47,7 +47,10 @@ def test_every_folder_with_code_is_a_package() -> None:
 
 def test_no_file_is_longer_than_400_lines() -> None:
     """Two reasons to change have met in it: split it by use case."""
-    written = code(".py", ".html", ".css", ".js", ".mako", ".txt", ".yaml")
+    # A migration is written once, by Alembic; nobody works in it.
+    written = [
+        path for path in code(".py", ".html", ".css", ".js", ".mako", ".txt", ".yaml") if path.parent.name != "versions"
+    ]
 
     assert named([path for path in written if len(path.read_text().splitlines()) > 400]) == []
 

@@ -13,7 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from joserfc.jwk import RSAKey
 
+from authsvc.audit import AuditLog
+from authsvc.audit.models import AuditEvent
 from authsvc.clock import FixedClock
+from authsvc.db import Database
 from authsvc.keyring.cli import keys, local_and_utc, rotation_rules
 from authsvc.settings import Settings
 from tests.support.key_ring import NOON, OTHER_SECRET, SECRET, Home
@@ -51,6 +54,8 @@ class Context:
 
     settings: Settings
     clock: FixedClock
+    database: Database
+    audit: AuditLog
     policies: Policies = Policies()
 
 
@@ -63,7 +68,14 @@ def home(tmp_path: Path) -> Home:
 def run(home: Home, *arguments: str, secret: str = SECRET) -> Result:
     """`authsvc keys ...`"""
     settings = Settings.read(keys_url=home.url, secret=secret)
-    return CliRunner().invoke(keys, arguments, obj=Context(settings, home.clock))
+    database = Database(f"sqlite:///{home.path.parent}/trail.db", pool=1)
+    AuditEvent.metadata.tables["audit_event"].create(database.engine, checkfirst=True)
+    try:
+        return CliRunner().invoke(
+            keys, arguments, obj=Context(settings, home.clock, database, AuditLog(home.clock, "0" * 16))
+        )
+    finally:
+        database.dispose()
 
 
 def read(home: Home, *arguments: str) -> dict[str, Any]:
@@ -232,3 +244,26 @@ def test_the_rules_come_from_the_policy() -> None:
     rules = rotation_rules(Tokens())
     assert (rules.longest_token, rules.publish_ahead) == (timedelta(minutes=20), timedelta(days=14))
     assert (rules.jwks_max_age, rules.clock_skew) == (timedelta(minutes=5), timedelta(minutes=1))
+
+
+def test_a_rotation_is_in_the_audit_trail(home: Home) -> None:
+    """Everything an operator does is a row: which algorithm, which key, by whom."""
+    assert run(home, "rotate").exit_code == 0
+    database = Database(f"sqlite:///{home.path.parent}/trail.db", pool=1)
+    with database.transaction(read_only=True) as tx:
+        events = tx.query(AuditEvent).all()
+    database.dispose()
+    assert [(event.name, event.fields["algorithm"]) for event in events] == [
+        ("key.rotated", "ES256"),
+        ("key.rotated", "RS256"),
+    ]
+
+
+def test_keys_rotate_with_the_database_away(home: Home) -> None:
+    """An emergency does not wait for the database; what the trail lacks is said."""
+    settings = Settings.read(keys_url=home.url, secret=SECRET)
+    database = Database("postgresql://nobody@127.0.0.1:1/none", pool=1)
+    context = Context(settings, home.clock, database, AuditLog(home.clock, "0" * 16))
+    result = CliRunner().invoke(keys, ["rotate"], obj=context)
+    assert result.exit_code == 0
+    assert "the audit trail has no row" in result.stderr

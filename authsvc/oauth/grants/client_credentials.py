@@ -37,7 +37,7 @@ class ClientCredentialsGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
             resource = audience_for(
                 self.request.form.get("resource"),
                 granted,
-                resources=self.server.registry.resources(),
+                resources=self.server.registry.resources(self.server.tx()),
                 issuer=self.server.issuer,
             )
         except NoSuchTarget as exc:

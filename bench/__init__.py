@@ -1,0 +1,1 @@
+"""Benchmarks: what one request costs the server, measured so that it can be measured again. README.md says how."""

@@ -1,0 +1,117 @@
+"""Error pages, probes, headers, brand files: what holds for every page."""
+
+from __future__ import annotations
+
+import pytest
+from werkzeug.test import Client
+
+from authsvc.db import DatabaseUnavailable
+from tests.support.service import ISSUER, Service
+
+BASE = {"base_url": ISSUER}
+SECURE_HEADERS = {
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+}
+
+
+def break_the_database(service: Service) -> None:
+    """Point the service at a database that is not there."""
+    database = service.services.database
+    database.dispose()
+    from sqlalchemy import event
+
+    def refuse(*_: object) -> None:
+        raise DatabaseUnavailable
+
+    event.listen(database.engine, "do_connect", refuse)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/sign-in", 200), ("/nothing-here", 404), ("/oauth/authorize", 400), ("/brand/x.css", 404)]
+)
+def test_every_page_has_the_strict_headers(service: Service, path: str, status: int) -> None:
+    """ux.md section 4: headers on every page, error pages included."""
+    answer = service.machine().get(path, **BASE)
+    assert answer.status_code == status
+    for name, value in SECURE_HEADERS.items():
+        assert answer.headers[name] == value
+    csp = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in csp
+    assert "frame-ancestors 'none'" in csp
+    assert "unsafe" not in csp
+
+
+def test_error_pages_quote_the_reference_that_is_in_the_answer(service: Service) -> None:
+    """The reference on the page is the request id of the log (ux.md S12)."""
+    answer = service.machine().get("/nothing-here", **BASE)
+    assert answer.headers["X-Request-Id"] in answer.text
+    assert "Page not found" in answer.text
+
+
+def test_a_wrong_method_is_not_found(service: Service) -> None:
+    """405 as 404."""
+    assert service.machine().put("/sign-in", **BASE).status_code in (400, 404)
+    assert service.machine().delete("/", **BASE).status_code in (400, 404)
+
+
+def test_pl_02_a_large_form_is_refused(service: Service) -> None:
+    """64 KB and no more."""
+    person = service.person()
+    person.open("/sign-in")
+    answer = person.post("/sign-in", {"email": "x" * 100_000})
+    assert answer.status_code in (400, 413)
+
+
+def test_the_database_down_is_503_with_retry_after(service: Service) -> None:
+    """Never 401, 404 or a cleared cookie; documents are still served (security.md 4.4)."""
+    machine = service.machine()
+    machine.get("/.well-known/openid-configuration", **BASE)
+    break_the_database(service)
+    page = machine.get("/sign-in?account=northgate", **BASE)
+    assert page.status_code == 503
+    assert page.headers["Retry-After"]
+    assert "Set-Cookie" not in page.headers
+    assert "Sign-in is briefly unavailable" in page.text
+    token = service.token(grant_type="client_credentials")
+    assert (token.status_code, token.json) == (503, {"error": "temporarily_unavailable"})
+    info = machine.get("/oauth/userinfo", headers={"Authorization": "Bearer x.y.z"}, **BASE)
+    assert info.status_code in (401, 503)
+    assert machine.get("/oauth/jwks", **BASE).status_code == 200
+    assert machine.get("/.well-known/openid-configuration", **BASE).status_code == 200
+
+
+def test_probes(service: Service) -> None:
+    """/healthz says that the process lives, /readyz whether it may take traffic, and why not."""
+    machine = service.machine()
+    assert machine.get("/readyz", base_url="http://10.0.0.1:8000").json == {"ready": True, "problems": []}
+    break_the_database(service)
+    assert machine.get("/healthz").status_code == 200
+    not_ready = machine.get("/readyz")
+    assert not_ready.status_code == 503
+    assert not_ready.json["problems"][0].startswith("database")
+
+
+def test_brand_files_belong_to_their_account(service: Service) -> None:
+    """The present address serves the file; another's or an old one is not found."""
+    service.account()
+    machine = Client(service.app)
+    page = machine.get("/sign-in?account=northgate", **BASE).text
+    css = page.split('rel="stylesheet" href="/brand/')[1].split('"')[0]
+    answer = machine.get(f"/brand/{css}", **BASE)
+    assert (answer.status_code, answer.mimetype) == (200, "text/css")
+    assert "immutable" in answer.headers["Cache-Control"]
+    logo = machine.get(f"/brand/{css.removesuffix('.css')}.svg", **BASE)
+    assert "sandbox" in logo.headers["Content-Security-Policy"]
+    assert machine.get("/brand/northgate-000000.css", **BASE).status_code == 404
+
+
+def test_static_files_are_hashed_and_immutable(service: Service) -> None:
+    """Browsers keep them for ever."""
+    page = service.machine().get("/sign-in", **BASE).text
+    address = page.split('href="/static/auth.')[1].split('"')[0]
+    answer = service.machine().get(f"/static/auth.{address}", **BASE)
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert service.machine().get("/favicon.ico", **BASE).status_code == 302
