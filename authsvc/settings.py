@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
     )
     trusted_proxies: str = Field(
-        "", description="Comma-separated addresses or networks whose `X-Forwarded-For` and `-Proto` count"
+        "", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts"
     )
     embedded_worker: bool = Field(
         True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"

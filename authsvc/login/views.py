@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from authsvc.login import journey
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.password import NoAccess, Proved, Wrong
+from authsvc.sessions import levels
 from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
@@ -29,6 +30,7 @@ def sign_in() -> Response:
     s = services()
     with s.database.transaction(read_only=True) as tx:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        acr = s.families.effective_acr(tx, session) if session else ""
     if bound_for.lost:
         return _lost()
     if session is not None:
@@ -36,6 +38,10 @@ def sign_in() -> Response:
         if parked is None:
             return redirect(bound_for.continue_to or "/", 303)
         if not parked.password_after or session.password_at > parked.password_after:
+            # Another tab has finished meanwhile: this one goes on to its own portal (ux.md, rule 5).
+            here = parked.account_slug in (None, session.membership.account.slug)
+            if here and (parked.wanted_acr is None or levels.at_least(acr, parked.wanted_acr)):
+                return redirect(parked.continue_to, 303)
             return _step_up(bound_for)
     hint = bound_for.request.login_hint if bound_for.request else None
     return _password_page(bound_for, email=hint or (session.user.email.address if session else ""))

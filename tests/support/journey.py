@@ -168,7 +168,8 @@ class Person:
     def _read(self, response: TestResponse) -> Page:
         reader = _Reader()
         reader.feed(response.get_data(as_text=True))
-        path = response.request.path + (f"?{response.request.query_string}" if response.request.query_string else "")
+        query = response.request.query_string.decode()
+        path = response.request.path + (f"?{query}" if query else "")
         text = " ".join("".join(reader.text).split())
         self.page = Page(
             response.status_code, path, reader.title, reader.h1.strip(), text, reader.forms, reader.links, response

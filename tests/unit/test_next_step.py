@@ -1,0 +1,182 @@
+"""The one ordered decision of a sign-in (domain J2, J3; architecture 2.4)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authsvc.login.next_step import (
+    AskPassword,
+    ChooseAccount,
+    ChooseMethod,
+    EnrolPhone,
+    EnterCode,
+    Known,
+    Progress,
+    SignIn,
+    Step,
+    VerifyEmail,
+    next_step,
+)
+from authsvc.mfa.rules import ORDER, MfaRules
+
+
+def rules(*methods: str, required: bool = True, skip: bool = True) -> MfaRules:
+    """Rules in which any of `methods` ends the sign-in."""
+    open_methods = tuple(method for method in ORDER if method in methods)
+    return MfaRules(required, open_methods, frozenset(open_methods), may_skip_code=skip, may_remember=True)
+
+
+OFF, BOTH, EMAIL, SMS = rules(*ORDER, required=False), rules(*ORDER), rules("email"), rules("sms")
+NO_SKIP = rules(*ORDER, skip=False)
+#: The client wants two factors, and the person has a phone.
+FACTOR = rules("sms", skip=False)
+NOBODY, PHONE, NO_PHONE = None, Known(True, True), Known(True, False)
+UNVERIFIED, UNVERIFIED_PHONE = Known(False, False), Known(False, True)
+NOTHING, PWD = Progress(frozenset()), Progress(frozenset({"pwd"}))
+
+
+def shown(*proofs: str, method: str | None = None, skipped: bool = False, pending: bool = False) -> Progress:
+    """The password and `proofs`."""
+    return Progress(frozenset({"pwd", *proofs}), method, skipped, pending)
+
+
+CASES: list[tuple[str, Progress, Known | None, MfaRules | None, bool, Step]] = [
+    ("nothing shown", NOTHING, NOBODY, None, False, AskPassword()),
+    ("nothing shown by a person known", NOTHING, PHONE, BOTH, True, AskPassword()),
+    ("a code alone is no sign-in", Progress(frozenset({"sms"})), PHONE, BOTH, True, AskPassword()),
+    ("somebody unknown", PWD, NOBODY, OFF, False, AskPassword()),
+    ("several accounts, none chosen (D14)", PWD, PHONE, None, False, ChooseAccount()),
+    ("no rules beat a device (D14)", PWD, PHONE, None, True, ChooseAccount()),
+    ("off", PWD, PHONE, OFF, False, SignIn()),
+    ("off, address unverified (J3)", PWD, UNVERIFIED, OFF, False, VerifyEmail(skippable=True)),
+    ("off, skipped (D17)", shown(skipped=True), UNVERIFIED, OFF, False, SignIn()),
+    ("off, no skip needed once verified", shown("email"), NO_PHONE, OFF, False, SignIn()),
+    ("on, address unverified (D17)", PWD, UNVERIFIED, EMAIL, False, VerifyEmail(skippable=False)),
+    ("on, a skip from before counts nothing", shown(skipped=True), UNVERIFIED, EMAIL, False, VerifyEmail(False)),
+    ("on, a texted code does not verify an address", shown("sms"), UNVERIFIED_PHONE, SMS, False, VerifyEmail(False)),
+    ("on, a device does not verify an address", PWD, UNVERIFIED, EMAIL, True, VerifyEmail(False)),
+    ("email only", PWD, PHONE, EMAIL, False, EnterCode("email", "sign_in")),
+    ("email only, shown", shown("email"), PHONE, EMAIL, False, SignIn()),
+    ("email only, a text does not count (MF-12)", shown("sms"), PHONE, EMAIL, False, EnterCode("email", "sign_in")),
+    ("email only, sms chosen before (MF-12)", shown(method="sms"), PHONE, EMAIL, False, EnterCode("email", "sign_in")),
+    ("email only, sms chosen and email shown", shown("email", method="sms"), NO_PHONE, EMAIL, False, SignIn()),
+    ("both, none chosen (M6)", PWD, PHONE, BOTH, False, ChooseMethod(("sms", "email"))),
+    ("both, an unknown one chosen (MF-12)", shown(method="totp"), PHONE, BOTH, False, ChooseMethod(("sms", "email"))),
+    ("both, email chosen", shown(method="email"), PHONE, BOTH, False, EnterCode("email", "sign_in")),
+    ("both, sms chosen", shown(method="sms"), PHONE, BOTH, False, EnterCode("sms", "sign_in")),
+    ("both, sms shown", shown("sms", method="sms"), PHONE, BOTH, False, SignIn()),
+    ("both, email shown while verifying", shown("email"), PHONE, BOTH, False, SignIn()),
+    ("both, sms chosen, no phone (D2)", shown(method="sms"), NO_PHONE, BOTH, False, EnterCode("email", "sign_in")),
+    ("both, adding a phone after the email (D2)", shown("email", method="sms"), NO_PHONE, BOTH, False, EnrolPhone()),
+    ("both, email instead of a phone", shown("email", method="email"), NO_PHONE, BOTH, False, SignIn()),
+    (
+        "both, a number is to be proved (S5)",
+        shown("email", method="sms", pending=True),
+        NO_PHONE,
+        BOTH,
+        False,
+        EnterCode("sms", "enrol_phone"),
+    ),
+    ("both, the number is proved (S5)", shown("email", "sms", method="sms"), PHONE, BOTH, False, SignIn()),
+    ("sms only", PWD, PHONE, SMS, False, EnterCode("sms", "sign_in")),
+    ("sms only, a choice changes nothing", shown(method="email"), PHONE, SMS, False, EnterCode("sms", "sign_in")),
+    ("sms only, an emailed code is not enough", shown("email"), PHONE, SMS, False, EnterCode("sms", "sign_in")),
+    ("sms only, no phone (D2, MF-16)", PWD, NO_PHONE, SMS, False, EnterCode("email", "sign_in")),
+    (
+        "sms only, a number typed too early (D2)",
+        shown(pending=True),
+        NO_PHONE,
+        SMS,
+        False,
+        EnterCode("email", "sign_in"),
+    ),
+    ("sms only, emailed code shown (D2)", shown("email"), NO_PHONE, SMS, False, EnrolPhone()),
+    ("sms only, number typed", shown("email", pending=True), NO_PHONE, SMS, False, EnterCode("sms", "enrol_phone")),
+    ("sms only, number proved", shown("email", "sms"), PHONE, SMS, False, SignIn()),
+    ("remembered (J2)", PWD, PHONE, BOTH, True, SignIn()),
+    ("remembered, sms only and no phone", PWD, NO_PHONE, SMS, True, SignIn()),
+    ("remembered, but more is asked", PWD, PHONE, NO_SKIP, True, ChooseMethod(("sms", "email"))),
+    ("two factors asked: a text at once", shown(method="email"), PHONE, FACTOR, True, EnterCode("sms", "sign_in")),
+    ("two factors asked: email is not one", shown("email"), PHONE, FACTOR, False, EnterCode("sms", "sign_in")),
+]
+
+
+@pytest.mark.parametrize(
+    ("progress", "person", "in_force", "device", "expected"),
+    [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
+)
+def test_each_state_of_a_sign_in_has_its_one_next_step(
+    progress: Progress, person: Known | None, in_force: MfaRules | None, device: bool, expected: Step
+) -> None:
+    """The table of architecture 2.4."""
+    assert next_step(progress, person, in_force, device_recognised=device) == expected
+
+
+METHODS = st.sets(st.sampled_from(ORDER), min_size=1)
+RULES = st.builds(
+    lambda methods, enough, required, skip, remember: MfaRules(
+        required, tuple(m for m in ORDER if m in methods), frozenset(enough) & methods or methods, skip, remember
+    ),
+    METHODS.map(frozenset),
+    METHODS,
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+PROGRESS = st.builds(
+    Progress,
+    st.frozensets(st.sampled_from(("pwd", "email", "sms"))),
+    st.sampled_from((None, "sms", "email", "totp", "none", "")),
+    st.booleans(),
+    st.booleans(),
+)
+PEOPLE = st.builds(Known, st.booleans(), st.booleans())
+
+
+@given(PROGRESS, PEOPLE | st.none(), RULES | st.none(), st.booleans())
+def test_a_required_code_is_never_passed_without_proof(
+    progress: Progress, person: Known | None, in_force: MfaRules | None, device: bool
+) -> None:
+    """Whatever the state: no session but by the password, and by a sufficient proof or a device that may stand in."""
+    if next_step(progress, person, in_force, device_recognised=device) != SignIn():
+        return
+    assert person is not None
+    assert in_force is not None
+    assert "pwd" in progress.proofs
+    if in_force.code_required:
+        assert progress.proofs & in_force.sufficient or (device and in_force.may_skip_code)
+        assert person.email_verified
+
+
+@given(PROGRESS, PEOPLE | st.none(), RULES | st.none(), st.booleans())
+def test_mf_16_no_phone_is_taken_before_an_emailed_code(
+    progress: Progress, person: Known | None, in_force: MfaRules | None, device: bool
+) -> None:
+    """A stolen password must not bind the thief's phone (domain D2, security.md SR5)."""
+    step = next_step(progress, person, in_force, device_recognised=device)
+    if isinstance(step, EnrolPhone) or (isinstance(step, EnterCode) and step.purpose == "enrol_phone"):
+        assert "email" in progress.proofs
+
+
+@given(PROGRESS, PEOPLE | st.none(), RULES | st.none(), st.booleans())
+def test_mf_12_a_code_travels_only_by_a_way_that_is_open(
+    progress: Progress, person: Known | None, in_force: MfaRules | None, device: bool
+) -> None:
+    """A texted code is asked for only where the rules allow one; an emailed one elsewhere only to bind a first phone."""
+    step = next_step(progress, person, in_force, device_recognised=device)
+    if isinstance(step, EnterCode) and in_force is not None and person is not None:
+        binding_a_phone = step.channel == "email" and not person.phone_usable
+        assert step.channel in in_force.methods or binding_a_phone
+
+
+@given(PROGRESS, PEOPLE, RULES, st.booleans())
+def test_skip_for_now_is_offered_only_while_no_code_is_required(
+    progress: Progress, person: Known, in_force: MfaRules, device: bool
+) -> None:
+    """Hidden once Multi-Factor Authentication is on (domain D17)."""
+    step = next_step(progress, person, in_force, device_recognised=device)
+    if isinstance(step, VerifyEmail):
+        assert step.skippable != in_force.code_required
