@@ -10,7 +10,7 @@ import click
 
 from authsvc import app
 from authsvc.cli.context import LazyServices
-from authsvc.cli.supervisor import Child, supervise
+from authsvc.supervisor import Child, supervise
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:authsvc.gunicorn_conf", "authsvc.wsgi:application"]
 WORKER = [sys.executable, "-m", "authsvc", "worker"]

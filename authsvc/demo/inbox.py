@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from flask import Flask, Response, abort, make_response, render_template, request
 from pydantic import BaseModel, ValidationError
 
-from authsvc.demo.places import Places, url_of
+from authsvc.demo.places import Places, Sample, url_of
 from authsvc.demo.sites import new_site, serve
+from authsvc.web.text import exact_time
 
 OUTBOX = "AUTHSVC_DEMO_OUTBOX"
 MOST = 40
@@ -46,11 +48,6 @@ class Message:
         """What the list shows: a text has no subject."""
         return self.file.subject or self.file.text.partition("\n")[0]
 
-    @property
-    def at(self) -> str:
-        """When it was sent, by the clock of this machine."""
-        return f"{self.file.created_at.astimezone():%H:%M:%S}"
-
 
 def read(folder: Path) -> list[Message]:
     """The newest messages first. The names sort by time; a file that is none of the sender's is passed over."""
@@ -65,13 +62,15 @@ def read(folder: Path) -> list[Message]:
     return found
 
 
-def create_app(folder: Path, *, url: str, portal_url: str) -> Flask:
+def create_app(folder: Path, *, url: str, portal_url: str, time_zone: str) -> Flask:
     """The inbox over the sender's folder."""
     app = new_site("inbox", url=url, title="Inbox", accent=NEUTRAL)
+    zone = ZoneInfo(time_zone)
     app.jinja_env.globals["portal_url"] = portal_url
+    app.jinja_env.filters["at"] = lambda instant: exact_time(instant, zone)
 
     @app.get("/")
-    def newest() -> Response:
+    def home() -> Response:
         paused = "pause" in request.args
         messages = read(folder)
         response = _page(messages, messages[0] if messages else None, live=not paused)
@@ -110,7 +109,12 @@ def _page(messages: list[Message], chosen: Message | None, *, live: bool | None)
 def main() -> None:
     """Serve it where the demonstration says."""
     places = Places.read(os.environ)
-    app = create_app(Path(os.environ[OUTBOX]), url=url_of(places.inbox), portal_url=url_of(places.portal))
+    app = create_app(
+        Path(os.environ[OUTBOX]),
+        url=url_of(places.inbox),
+        portal_url=url_of(places.portal),
+        time_zone=Sample.read().time_zone,
+    )
     serve(app, places.inbox)
 
 

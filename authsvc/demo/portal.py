@@ -35,7 +35,7 @@ class Shown:
     """A call to the microservice as the page tells it."""
 
     title: str
-    call: str
+    path: str
     status: int
     rows: list[dict[str, str]] = field(default_factory=list)
     refusal: str | None = None
@@ -100,6 +100,9 @@ def create_app(portal: Portal) -> Flask:
         visitor = visitors.find(secret)
         # A state this browser was not given: somebody else's sign-in, or one that was finished already.
         pending = visitor.take(request.args.get("state", "")) if visitor else None
+        if visitor is not None and visitor.tokens is not None and pending is None:
+            # Most likely the Back button. The code is left alone, and the person stays who they are.
+            return redirect("/", 303)
         if visitor is None or pending is None:
             return _problem("This sign-in was not started here", "Start again from the portal.", 400)
         tokens = portal.party.complete(pending.started, request.args)
@@ -111,8 +114,8 @@ def create_app(portal: Portal) -> Flask:
         signed_in.pending, signed_in.stepped_up = visitor.pending, pending.step_up
         return _with_cookie(redirect(pending.return_to, 303), fresh)
 
-    @app.get("/investors")
-    @app.get("/bank-details")
+    @app.get("/investors", endpoint="investors")
+    @app.get("/bank-details", endpoint="bank_details")
     def call() -> BaseResponse:
         visitor = visitors.find(request.cookies.get(COOKIE))
         if visitor is None or visitor.tokens is None:
@@ -124,7 +127,7 @@ def create_app(portal: Portal) -> Flask:
         # Once: a service that is not content with what it asked for would send the browser round for ever.
         if wanted is not None and stepped_up is None:
             started = portal.party.begin(account=sample.slug, step_up=wanted)
-            return _to_sign_in(portal, Pending(started, f"{request.path}#service", wanted))
+            return _to_sign_in(portal, Pending(started, request.path, wanted))
         return make_response(_page(portal, visitor, _shown(title, path, answer, stepped_up)))
 
     @app.post("/sign-out")
@@ -183,16 +186,15 @@ def _with_cookie(response: BaseResponse, secret: str) -> BaseResponse:
 
 
 def _shown(title: str, path: str, answer: Answer, stepped_up: StepUp | None) -> Shown:
-    call = f"GET {path}"
     try:
         said = answer.json()
         if answer.status_code == 200:
             rows = [{name: _written(value) for name, value in row.items()} for row in said["investors"]]
-            return Shown(title, call, 200, rows, stepped_up=stepped_up)
+            return Shown(title, path, 200, rows, stepped_up=stepped_up)
         refusal = f"{said['error_description']} ({said['error']})"
     except (ValueError, KeyError, TypeError, AttributeError):
         refusal = "The service answered with something else than was expected."
-    return Shown(title, call, answer.status_code, refusal=refusal, stepped_up=stepped_up)
+    return Shown(title, path, answer.status_code, refusal=refusal, stepped_up=stepped_up)
 
 
 def _written(value: Any) -> str:

@@ -196,6 +196,9 @@ class RelyingParty:
             claims.validate(now=int(self._clock.now().timestamp()), leeway=LEEWAY_S)
         except (JoseError, ValueError) as exc:
             raise SignInFailed("The ID token could not be trusted.") from exc
+        # Ours and nobody else's: whoever shares a token could bring it here (Core 3.1.3.7, point 3).
+        if claims["aud"] not in (registration.client_id, [registration.client_id]):
+            raise SignInFailed("The ID token is for others too.")
         return dict(claims)
 
     def _client(self) -> OAuth2Client:

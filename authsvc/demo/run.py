@@ -14,12 +14,14 @@ from pathlib import Path
 
 import click
 
-from authsvc.cli.supervisor import Child, supervise
+from authsvc import logs
+from authsvc.db import migrate
 from authsvc.demo.calls import Send, Unreachable, over_network
 from authsvc.demo.inbox import OUTBOX
 from authsvc.demo.places import HOST, PORTS, Places, Sample, provisioning, url_of
 from authsvc.errors import ConfigurationError
 from authsvc.settings import Settings
+from authsvc.supervisor import Child, supervise
 
 FOLDER = Path("var")
 #: How long the four programs may take to answer for the first time.
@@ -111,8 +113,9 @@ def main(settings: Settings) -> int:
     refuse_taken(places)
     secret_values = keep_secrets(FOLDER / "demo.env", os.environ)
     shared = environment(places, os.environ)
+    logs.configure(shared["AUTHSVC_LOG_LEVEL"])
     click.echo("Starting the demonstration …")
-    if not prepare(places, {**shared, **secret_values}):
+    if not prepare(settings, places, {**shared, **secret_values}):
         return 1
     programs = children(shared, portal_secret=secret_values["PORTAL_SECRET"])
     ended = threading.Event()
@@ -134,9 +137,9 @@ def refuse_taken(places: Places) -> None:
             try:
                 probe.bind((HOST, port))
             except OSError:
-                taken.append(f"{name.replace('_', '-')} wants port {port}, which another program uses")
+                taken.append(f"port {port} ({name.replace('_', '-')})")
     if taken:
-        raise AddressTaken([f"{', and '.join(taken)}; stop it, or name four free ports in {PORTS}"])
+        raise AddressTaken([f"another program uses {', '.join(taken)}; stop it, or name four free ports in {PORTS}"])
 
 
 def keep_secrets(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -172,22 +175,17 @@ def environment(places: Places, environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def prepare(places: Places, told: Mapping[str, str]) -> bool:
-    """Migrate and apply, with the commands that anybody would use. False, with what they said, when one fails."""
+def prepare(settings: Settings, places: Places, told: Mapping[str, str]) -> bool:
+    """Migrate, then `authsvc apply`, as anybody would. False, with what the command said, when it fails."""
+    if migrate.missing(settings.database_url):
+        migrate.upgrade(settings.database_url)
     file = FOLDER / "demo.yaml"
     file.write_text(provisioning(places))
-    for command in (["migrate"], ["apply", str(file)]):
-        done = subprocess.run(  # noqa: S603 - our own commands
-            [sys.executable, "-m", "authsvc", *command],
-            env={**os.environ, **told},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            click.echo(f"`authsvc {command[0]}` failed:\n{done.stderr or done.stdout}", err=True)
-            return False
-    return True
+    command = [sys.executable, "-m", "authsvc", "apply", str(file)]
+    done = subprocess.run(command, env={**os.environ, **told}, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    if done.returncode != 0:
+        click.echo(f"`authsvc apply {file}` failed:\n{done.stderr or done.stdout}", err=True)
+    return done.returncode == 0
 
 
 def children(shared: Mapping[str, str], *, portal_secret: str) -> list[Child]:

@@ -12,7 +12,7 @@ from authsvc.web.text import full_time
 
 LEVELS = {
     "urn:ims:acr:password": "Password",
-    "urn:ims:acr:remembered": "Password; the code was skipped, because this device is remembered",
+    "urn:ims:acr:remembered": "Password",
     "urn:ims:acr:two-step": "Password and an emailed code",
     "urn:ims:acr:two-factor": "Password and a second factor",
 }
@@ -41,10 +41,10 @@ def lines(
     return [
         Said("Person", str(person.get("name", "")), str(person.get("email", ""))),
         Said("Account", f"{account} ({portal})" if portal else account),
-        Said("Sign-in", f"{_level(acr, shown)}, {_ago(at, now)}" if at else _level(acr, shown), f"acr {acr}"),
-        Said("Shown", _listed([METHODS[name] for name in shown if name in METHODS]), f"amr {' '.join(shown)}"),
+        Said("Sign-in", _level(acr, shown, ago=_ago(at, now) if at else ""), f"acr {acr}"),
+        Said("Proofs", _listed([METHODS[name] for name in shown if name in METHODS]), f"amr {' '.join(shown)}"),
         Said(
-            "Last shown at",
+            "Last proof",
             full_time(at, zone) if at else "The token does not say",
             f"auth_time {claims.get('auth_time', '')}",
         ),
@@ -66,10 +66,14 @@ def _device(claim: Any, zone: ZoneInfo) -> Said:
     return Said("Remember Me", words, f"remembered_device {claim.get('state', '')}")
 
 
-def _level(acr: str, shown: list[str]) -> str:
+def _level(acr: str, shown: list[str], *, ago: str) -> str:
+    words = LEVELS.get(acr, acr or "Not said")
     if acr == "urn:ims:acr:two-factor" and "sms" in shown:
-        return "Password and a text message"
-    return LEVELS.get(acr, acr or "Not said")
+        words = "Password and a text message"
+    words = f"{words}, {ago}" if ago else words
+    return words + (
+        ". The code was skipped, because this device is remembered." if acr == "urn:ims:acr:remembered" else ""
+    )
 
 
 def _ago(at: datetime, now: datetime) -> str:
