@@ -181,14 +181,12 @@ class CodeLifetime(Section):
 
 
 class CodePolicy(Section):
-    """One-time codes. `sends` messages per challenge within `sends_window`, `resend_after` apart."""
+    """One-time codes; two of one challenge are `resend_after` apart."""
 
     digits: int = Field(ge=6, le=10)
     lifetime: CodeLifetime
     tries: int = Field(ge=1, le=10)
     resend_after: Duration = Field(ge=10 * SECOND, le=10 * MINUTE)
-    sends: int = Field(ge=1, le=20)
-    sends_window: Duration = Field(ge=MINUTE, le=DAY)
 
     @field_validator("resend_after")
     @classmethod
@@ -318,7 +316,6 @@ class SessionPolicy(Section):
     per_user: int = Field(ge=1, le=1000)
     attempt: Duration = Field(ge=5 * MINUTE, le=HOUR)
     authorization_request: Duration = Field(ge=5 * MINUTE, le=DAY)
-    recent_proof: Duration = Field(ge=MINUTE, le=HOUR)
 
     @field_validator("idle")
     @classmethod
