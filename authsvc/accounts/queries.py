@@ -7,7 +7,7 @@ import unicodedata
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from authsvc.accounts.models import Account, EmailAddress, Membership, User
+from authsvc.accounts.models import Account, EmailAddress, User
 
 
 def canonical_email(typed: str) -> str:
@@ -17,6 +17,8 @@ def canonical_email(typed: str) -> str:
 
 def user_by_email(tx: Session, typed: str) -> User | None:
     """The person with this address, with their memberships and accounts loaded."""
+    if not typed.strip().isprintable():
+        return None  # PostgreSQL takes no NUL in a text, and no address of ours holds a control character
     return (
         tx.scalars(
             select(User)
@@ -29,16 +31,8 @@ def user_by_email(tx: Session, typed: str) -> User | None:
     )
 
 
-def user_by_id(tx: Session, user_id: str) -> User | None:
-    """The person, with address and phone."""
-    return tx.get(User, user_id)
-
-
 def account_by_slug(tx: Session, slug: str) -> Account | None:
-    """The account with this slug."""
+    """The account with this slug; whatever text a link may hold."""
+    if not slug.isprintable():
+        return None
     return tx.scalars(select(Account).where(Account.slug == slug)).one_or_none()
-
-
-def membership(tx: Session, membership_id: str) -> Membership | None:
-    """The membership with its account and the account's switches."""
-    return tx.get(Membership, membership_id)

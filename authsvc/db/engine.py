@@ -29,7 +29,7 @@ class TransactionAlreadyOpen(AuthsvcError):
     """A transaction was opened inside another one."""
 
 
-def after_commit(tx: Session, act: Callable[[], None]) -> None:
+def after_commit(tx: Session, act: Callable[[], object]) -> None:
     """Do `act` once `tx` is committed: network calls belong outside transactions. A crash in between loses it."""
     tx.info.setdefault(AFTER_COMMIT, []).append(act)
 

@@ -38,8 +38,9 @@ class Devices:
         One record per person, account and browser: what the browser brought along for the same membership is replaced.
         """
         now = self.clock.now()
-        if cookie and (known := self._by_cookie(tx, cookie)) and known.membership_id == membership.id:
-            self._end(tx, known, "replaced")
+        known = self._by_cookie(tx, cookie) if cookie else None
+        if known is not None and known.membership_id == membership.id and known.ended_at is None:
+            self._end(tx, known, "replaced", account_id=membership.account_id)
         secret = new_secret()
         device = RememberedDevice(
             id=new_id(),
@@ -178,13 +179,15 @@ class Devices:
 
     def _by_cookie(self, tx: Session, cookie: str) -> RememberedDevice | None:
         device_id, _, secret = cookie.partition(".")
-        return tx.get(RememberedDevice, device_id, populate_existing=True) if secret and len(device_id) == 32 else None
+        if not secret or len(device_id) != 32 or not device_id.isalnum():
+            return None
+        return tx.get(RememberedDevice, device_id, populate_existing=True)
 
     def _in_grace(self, device: RememberedDevice, digest: str) -> bool:
         recent = self.clock.now() - device.renewed_at <= self.policy.renewal_grace
         return recent and device.previous_digest is not None and same(digest, device.previous_digest)
 
-    def _end(self, tx: Session, device: RememberedDevice, reason: str, *, account_id: str | None = None) -> None:
+    def _end(self, tx: Session, device: RememberedDevice, reason: str, *, account_id: str) -> None:
         device.ended_at, device.ended_reason = self.clock.now(), reason
         self.audit.record(
             tx, Event.DEVICE_ENDED, user_id=device.user_id, account_id=account_id, device_id=device.id, reason=reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from authsvc.cache import Cache
@@ -32,12 +32,16 @@ class Queue:
         tx.add(Job(id=new_id(), kind=kind, args=args, created_at=now, run_at=now))
         after_commit(tx, self.cache.wake_worker)
 
+    def has_due(self, tx: Session) -> bool:
+        """Whether a job waits; a read, so that an idle worker never takes SQLite's write lock."""
+        return bool(tx.scalar(select(select(Job.id).where(*self._due()).exists())))
+
     def claim(self, tx: Session) -> Job | None:
         """Lease the job that waits longest, or None. The lease ends by itself after 60 s."""
         now = self.clock.now()
         waiting = (
             select(Job.id)
-            .where(Job.finished_at.is_(None), Job.run_at <= now)
+            .where(*self._due())
             .order_by(Job.run_at)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -68,6 +72,9 @@ class Queue:
     def sweep(self, tx: Session, *, now: datetime) -> None:
         """Forget finished jobs after a week."""
         tx.execute(delete(Job).where(Job.finished_at < now - KEPT))
+
+    def _due(self) -> tuple[ColumnElement[bool], ...]:
+        return Job.finished_at.is_(None), Job.run_at <= self.clock.now()
 
     def _close(self, tx: Session, job: Job, *, failed: bool, error: str) -> None:
         tx.execute(

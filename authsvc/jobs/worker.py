@@ -73,6 +73,9 @@ class Worker:
 
     def run_one(self) -> bool:
         """Do one job; False when none is due."""
+        with self.database.transaction(read_only=True) as tx:
+            if not self.queue.has_due(tx):
+                return False
         with self.database.transaction() as tx:
             job = self.queue.claim(tx)
         if job is None:

@@ -46,14 +46,25 @@ class Attempts:
         return attempt, secret
 
     def find(self, tx: Session, secret: str | None, *, lock: bool = False) -> LoginAttempt | None:
-        """The attempt behind a cookie, finished or not, until it expires. `lock`: one step at a time on PostgreSQL."""
+        """The attempt behind a cookie, finished or not, while it counts. `lock`: one step at a time on PostgreSQL.
+
+        It counts until it expires, until the password is changed that it proved, and while the person may enter.
+        """
         if not secret:
             return None
         query = select(LoginAttempt).where(LoginAttempt.secret_digest == self.digester.digest(PURPOSE, secret))
         if lock:
             query = query.with_for_update(of=LoginAttempt)
         attempt = tx.scalars(query).one_or_none()
-        return attempt if attempt and attempt.expires_at > self.clock.now() else None
+        return attempt if attempt and self._counts(attempt) else None
+
+    def _counts(self, attempt: LoginAttempt) -> bool:
+        changed_at, membership = attempt.user.password_changed_at, attempt.membership
+        return (
+            attempt.expires_at > self.clock.now()
+            and (changed_at is None or changed_at <= attempt.password_at)
+            and (membership is None or membership.is_active)
+        )
 
     def sweep(self, tx: Session, *, now: datetime) -> None:
         """Forget attempts that ran out."""

@@ -6,8 +6,9 @@ A wrong code is returned, not raised: raising would roll back the very counter t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -16,6 +17,7 @@ from authsvc.accounts.models import User
 from authsvc.accounts.phone import Parsed, PhoneProblem, parse
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
+from authsvc.db import after_commit
 from authsvc.devices.models import RememberedDevice
 from authsvc.devices.remember import Devices
 from authsvc.login.models import LoginAttempt
@@ -27,11 +29,14 @@ from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, rules_for
 from authsvc.policy.schema import MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import SignInRequest
-from authsvc.throttle import Throttle, Wait
+from authsvc.throttle import AddressWindows, Throttle, Wait
 from authsvc.throttle.lockout import Pauses
+from authsvc.web import facts
 
 WANTED = {levels.REMEMBERED: Wanted.REMEMBERED, levels.TWO_STEP: Wanted.STEP, levels.TWO_FACTOR: Wanted.FACTOR}
 CODE_PAUSE = "codes"
+#: What a person is told to wait where a network address has sent too much; its window slides.
+ADDRESS_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Visit:
     continue_to: str | None = None
     device_cookie: str | None = None
     browser: str = ""
+    #: Whether the window of this network address has room for another message; asked before the transaction.
+    may_send: bool = True
 
 
 class SendOutcome(StrEnum):
@@ -78,6 +85,7 @@ class Flow:
     devices: Devices
     courier: Courier
     throttle: Throttle
+    windows: AddressWindows
     pauses: Pauses
     clock: Clock
     audit: AuditLog
@@ -157,8 +165,7 @@ class Flow:
 
     def submit_phone(self, tx: Session, attempt: LoginAttempt, typed: str, visit: Visit) -> PhoneProblem | None:
         """Take the number to be proved by a code; None when taken. Only where the emailed code came first (domain D2)."""
-        step, _ = self.step(tx, attempt, visit)
-        if isinstance(step, EnrolPhone) or (isinstance(step, EnterCode) and step.purpose == "enrol_phone"):
+        if self._adds_a_phone(tx, attempt, visit):
             parsed = parse(typed, regions=self.policy.phone.regions)
             if not isinstance(parsed, Parsed):
                 return parsed
@@ -169,9 +176,11 @@ class Flow:
 
     def say_no_us_number(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> None:
         """The person has no US number: the emailed code then does, so that nobody is locked out (domain D4)."""
-        step, _ = self.step(tx, attempt, visit)
-        if isinstance(step, EnrolPhone) and "email" in attempt.proofs:
-            attempt.has_no_us_number = True
+        if self._adds_a_phone(tx, attempt, visit) and "email" in attempt.proofs:
+            if attempt.pending_phone is not None:
+                # A number was typed and its code never came.
+                self.codes.void(tx, attempt.id)
+            attempt.has_no_us_number, attempt.pending_phone = True, None
 
     def resend(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> Sending:
         """Send a newer code for what is asked now; the gap and the limits of the policy hold."""
@@ -184,7 +193,7 @@ class Flow:
         earliest = challenge.sent_at + self.policy.code.resend_after
         if self.clock.now() < earliest:
             return Sending(SendOutcome.TOO_SOON, earliest)
-        if (wait := self._take_send_slots(tx, attempt, challenge.target)) is not None:
+        if (wait := self._take_send_slots(tx, attempt, challenge.target, visit)) is not None:
             return Sending(SendOutcome.TOO_MANY, wait.until)
         if not self.codes.resend(tx, challenge):
             return Sending(SendOutcome.TOO_SOON, challenge.sent_at + self.policy.code.resend_after)
@@ -228,6 +237,11 @@ class Flow:
         """Until when no code is asked of or sent to this person, after all tries were used up."""
         return self.pauses.until(tx, CODE_PAUSE, user_id)
 
+    def _adds_a_phone(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> bool:
+        """Whether this sign-in is at the first phone: at the number, or at the code that proves it."""
+        step, _ = self.step(tx, attempt, visit)
+        return isinstance(step, EnrolPhone) or (isinstance(step, EnterCode) and step.purpose == "enrol_phone")
+
     def _take_proof(
         self, tx: Session, attempt: LoginAttempt, challenge: Challenge, *, remember: bool, visit: Visit
     ) -> None:
@@ -269,7 +283,7 @@ class Flow:
         if (until := self.paused_until(tx, attempt.user_id)) is not None:
             return Sending(SendOutcome.PAUSED, until)
         purpose, channel, target = self._wanted_code(attempt, step)
-        if (wait := self._take_send_slots(tx, attempt, target)) is not None:
+        if (wait := self._take_send_slots(tx, attempt, target, visit)) is not None:
             return Sending(SendOutcome.TOO_MANY, wait.until)
         challenge = self.codes.issue(
             tx,
@@ -286,6 +300,7 @@ class Flow:
 
     def _queue(self, tx: Session, attempt: LoginAttempt, challenge: Challenge, *, resend: bool) -> None:
         self.courier.send_code(tx, challenge.id, counter=challenge.counter)
+        after_commit(tx, partial(self.windows.admit, "send_per_address", facts.current().remote_address))
         self.audit.record(
             tx,
             Event.CODE_REQUESTED,
@@ -296,7 +311,9 @@ class Flow:
             resend=resend,
         )
 
-    def _take_send_slots(self, tx: Session, attempt: LoginAttempt, target: str) -> Wait | None:
+    def _take_send_slots(self, tx: Session, attempt: LoginAttempt, target: str, visit: Visit) -> Wait | None:
+        if not visit.may_send:
+            return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
         if (wait := self.throttle.take(tx, "send_per_destination", target)) is not None:
             return wait
         if (wait := self.throttle.take(tx, "send_per_user", attempt.user_id)) is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import redirect, render_template, request, url_for
+from flask import g, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
@@ -50,6 +50,12 @@ class Stale(Exception):
     """The sign-in this page belongs to is gone."""
 
 
+def look_at_window() -> None:
+    """Before a form is worked on, and outside any transaction: may this address cause another message?"""
+    if request.method == "POST":
+        g.may_send = services().windows.has_room("send_per_address", request.remote_addr or "")
+
+
 @dataclass(frozen=True)
 class Purpose:
     """What this tab signs in for, read from the page's own address, so that each tab keeps its own."""
@@ -74,12 +80,14 @@ class Purpose:
         return url_for(endpoint) + (f"?{query}" if query else "")
 
 
-def purpose(tx: Session) -> Purpose:
-    """Read this tab's purpose."""
+def purpose(tx: Session, kind: str = "authorization") -> Purpose:
+    """Read this tab's purpose. `kind`: of the parked requests that this page serves; another kind's id is worth nothing."""
     s = services()
     request_id = request.args.get("request")
     if request_id:
         parked = s.sessions.parked(tx, request_id, browser_secret=s.cookies.read(request, BROWSER))
+        if parked is not None and parked.params.get("kind") != kind:
+            parked = None
         account = account_by_slug(tx, parked.account_slug) if parked and parked.account_slug else None
         return Purpose(parked, None, account, lost=parked is None)
     slug = request.args.get("account", "")
@@ -90,7 +98,8 @@ def purpose(tx: Session) -> Purpose:
 def visit(tx_purpose: Purpose, membership: Membership | None) -> Visit:
     """What the flow needs to know of this request."""
     cookie = services().cookies.read(request, device_cookie(membership)) if membership else None
-    return Visit(tx_purpose.request, tx_purpose.continue_to, cookie, browser_label(request.headers.get("User-Agent")))
+    browser = browser_label(request.headers.get("User-Agent"))
+    return Visit(tx_purpose.request, tx_purpose.continue_to, cookie, browser, may_send=g.get("may_send", True))
 
 
 def device_cookie(membership: Membership) -> str:

@@ -44,6 +44,11 @@ class LoginAttempt(Base):
     membership: Mapped[Membership | None] = relationship(lazy="joined")
 
     @property
+    def steps_up(self) -> bool:
+        """Whether it began from a live session: the password was typed before."""
+        return self.password_at < self.created_at
+
+    @property
     def proofs_beyond_password(self) -> bool:
         """Whether a code was shown in this sign-in."""
         return len(self.proofs) > 1

@@ -95,7 +95,8 @@ def method_page(
         errors=errors or {},
         notice=None,
         action=bound_for.url("login_steps.submit_method"),
-        restart_url=bound_for.url("login.sign_in"),
+        why=_why(bound_for),
+        restart_url=None if attempt.steps_up else bound_for.url("login.sign_in"),
     )
 
 
@@ -110,13 +111,15 @@ def code_page(
     zone, now, policy = journey.zone_of(account), s.clock.now(), s.policies.mfa
     if (until := s.flow.paused_until(tx, attempt.user_id)) is not None:
         return too_many(here, until)
+    rules = s.flow.rules(attempt, here.coming)
+    other = _other_method(step, rules.methods if rules else ())
     earliest = challenge.sent_at + policy.code.resend_after if challenge else now
     common = {
         "works_until": Time.clock(challenge.expires_at, zone) if challenge else None,
         "digits": policy.code.digits,
         "errors": errors or {},
         "notice": "We sent a new code. Only the newest one works." if request.args.get("sent") and not errors else None,
-        "warning": warning or _delivery_words(challenge),
+        "warning": warning or _delivery_words(challenge, other),
         "wait_s": max(0, round((earliest - now).total_seconds())),
     }
     if isinstance(step, VerifyEmail):
@@ -130,7 +133,6 @@ def code_page(
             action=here.bound_for.url("login_steps.verify"),
             **common,
         )
-    rules = s.flow.rules(attempt, here.coming)
     enrolling = step.purpose == "enrol_phone"
     target = attempt.pending_phone if enrolling else (attempt.user.phone.e164 if attempt.user.phone else "")
     return journey.show(
@@ -139,7 +141,7 @@ def code_page(
         account=account,
         status=status,
         title="Check your phone" if enrolling else "Enter your code",
-        why=_why(here),
+        why=_why(here.bound_for),
         channel=step.channel,
         target=mask_email(attempt.user.email.address)
         if step.channel == "email"
@@ -148,38 +150,45 @@ def code_page(
         remember_checked=bool(request.form.get("remember")),
         remember_days=policy.remembered_device.lifetime.days,
         remember_until=day(now + policy.remembered_device.lifetime, zone),
-        other_method=_other_method(step, rules.methods if rules else ()),
+        other_method=other,
         change_phone_url=here.bound_for.url("login_steps.phone") if enrolling else None,
         action=here.bound_for.url("login_steps.code"),
         method_action=here.bound_for.url("login_steps.submit_method"),
-        restart_url=here.bound_for.url("login.sign_in"),
+        restart_url=None if attempt.steps_up else here.bound_for.url("login.sign_in"),
         **common,
     )
 
 
-def _why(here: Here) -> str | None:
+def _why(bound_for: Purpose) -> str | None:
     """Why a code is asked of someone who is signed in: a service wants more than the sign-in showed."""
-    parked = here.bound_for.request
+    parked = bound_for.request
     if parked is None or parked.wanted_acr is None or not parked.client_name:
         return None
     return f"{parked.client_name} asks for a code before you go on."
 
 
-def _other_method(step: EnterCode, methods: tuple[str, ...]) -> Choice | None:
+def _other_method(step: EnterCode | VerifyEmail, methods: tuple[str, ...]) -> Choice | None:
+    if isinstance(step, VerifyEmail) or step.purpose == "enrol_phone":
+        return None
     other = next((m for m in methods if m != step.channel), None)
-    if other is None or step.purpose == "enrol_phone":
+    if other is None:
         return None
     return Choice(other, "Get it by text message" if other == "sms" else "Get it by email")
 
 
-def _delivery_words(challenge: Challenge | None) -> str | None:
+def _delivery_words(challenge: Challenge | None, other: Choice | None) -> str | None:
+    """What became of the message, and the ways on that are open: success is never claimed for a refused one."""
     if challenge is None:
         return "We couldn’t send a code just now. Send a new one in a moment."
     if challenge.delivery != "refused":
         return None
+    if challenge.purpose == "enrol_phone":
+        return "We couldn’t send the text. Check the number, or try again in a minute."
     if challenge.channel == "sms":
-        return "We couldn’t send the text. Try again, or get the code by email."
-    return "Our email came back. Ask an account admin to check your address."
+        return "We couldn’t send the text. Try again" + (", or get the code by email." if other else " in a minute.")
+    if other is not None:
+        return "Our email came back. Try again, or get the code by text message."
+    return f"Our email to {mask_email(challenge.target)} came back. Ask an account admin to check your address."
 
 
 def phone_page(here: Here, *, typed: str = "", errors: dict[str, str] | None = None, status: int = 200) -> Response:

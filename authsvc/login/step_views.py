@@ -18,6 +18,7 @@ from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT
 
 bp = Blueprint("login_steps", __name__, template_folder="templates")
+bp.before_request(journey.look_at_window)
 
 PHONE_PROBLEMS = {
     PhoneProblem.NOT_A_NUMBER: "Enter a 10-digit US number",
@@ -208,7 +209,7 @@ def accounts() -> Response:
 
 
 @bp.post("/accounts")
-def submitaccount_of() -> Response:
+def submit_account() -> Response:
     """Enter the chosen account; its policy decides what comes next."""
     s = services()
     with s.database.transaction() as tx:

@@ -7,6 +7,7 @@ import re
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from authsvc.crypto.passwords import Busy
 from authsvc.login import journey
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.password import NoAccess, Proved, Wrong
@@ -14,10 +15,11 @@ from authsvc.sessions import levels
 from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
-from authsvc.web.problems import error_page
+from authsvc.web.problems import unusable_link
 from authsvc.web.text import clock_time, day
 
 bp = Blueprint("login", __name__, template_folder="templates")
+bp.before_request(journey.look_at_window)
 
 #: Enough to catch a slip; whether the address exists is never said.
 _ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
@@ -32,7 +34,7 @@ def sign_in() -> Response:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         acr = s.families.effective_acr(tx, session) if session else ""
     if bound_for.lost:
-        return _lost()
+        return unusable_link()
     if session is not None:
         parked = bound_for.request
         if parked is None:
@@ -73,7 +75,7 @@ def submit_password() -> Response:
     with s.database.transaction(read_only=True) as tx:
         bound_for = journey.purpose(tx)
     if bound_for.lost:
-        return _lost()
+        return unusable_link()
     if errors := _field_errors(email, password):
         return _password_page(bound_for, email=email, errors=errors, status=422)
     here = request.remote_addr or ""
@@ -83,14 +85,20 @@ def submit_password() -> Response:
             email,
             Wait("password_per_address", s.clock.now() + s.policies.throttle.rates("password_per_address")[0].per),
         )
-    with s.lane.place() as run:
-        with s.database.transaction() as tx:
-            begun = s.password_step.begin(tx, email, browser_secret=s.cookies.read(request, BROWSER))
-        if isinstance(begun, Wait):
-            return _throttled(bound_for, email, begun)
-        right = bool(run(s.passwords.verify, begun.stored, password))
-        outdated = right and s.passwords.needs_rehash(begun.stored)
-        new_hash = str(run(s.passwords.hash, password)) if outdated else None
+    try:
+        with s.lane.place() as run:
+            with s.database.transaction() as tx:
+                begun = s.password_step.begin(tx, email, browser_secret=s.cookies.read(request, BROWSER))
+            if isinstance(begun, Wait):
+                return _throttled(bound_for, email, begun)
+            right = bool(run(s.passwords.verify, begun.stored, password))
+            outdated = right and s.passwords.needs_rehash(begun.stored)
+            new_hash = str(run(s.passwords.hash, password)) if outdated else None
+    except Busy as busy:
+        # Met before a try is charged; no wrong password, and what was typed stays.
+        response = _password_page(bound_for, email=email, heading=str(busy), status=503)
+        response.headers["Retry-After"] = "5"
+        return response
     onward: Onward | None = None
     with s.database.transaction() as tx:
         bound_for = journey.purpose(tx)
@@ -130,7 +138,7 @@ def sign_out() -> Response:
     """The question. A client that already asked it (RP-Initiated Logout) may have it skipped."""
     s = services()
     with s.database.transaction(read_only=True) as tx:
-        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        bound_for, session = journey.purpose(tx, "logout"), journey.signed_in(tx)
         membership = session.membership if session else None
         cookie = s.cookies.read(request, journey.device_cookie(membership)) if membership else None
         device = s.devices.behind(tx, membership, cookie) if membership and cookie else None
@@ -153,7 +161,7 @@ def submit_sign_out() -> Response:
     """Sign out, on this browser; the remembered device stays remembered (domain D6), unless it is to be forgotten."""
     s = services()
     with s.database.transaction() as tx:
-        bound_for, session = journey.purpose(tx), journey.signed_in(tx)
+        bound_for, session = journey.purpose(tx, "logout"), journey.signed_in(tx)
         if session is not None:
             cookie = s.cookies.read(request, journey.device_cookie(session.membership))
             if request.form.get("forget") and cookie:
@@ -171,9 +179,7 @@ def submit_sign_out() -> Response:
 
 def _after_sign_out(bound_for: Purpose) -> str:
     parked = bound_for.request
-    if parked is not None and parked.params.get("kind") == "logout":
-        return parked.continue_to
-    return url_for("login.sign_in", note="signed-out")
+    return parked.continue_to if parked is not None else url_for("login.sign_in", note="signed-out")
 
 
 def _field_errors(email: str, password: str) -> dict[str, str]:
@@ -230,10 +236,3 @@ def _refused(bound_for: Purpose, refusal: NoAccess, *, email: str) -> Response:
         "not_a_member": "This sign-in doesn’t belong to that account. Ask an account admin for an invitation.",
     }[refusal.reason]
     return _password_page(bound_for, email=email, heading=heading, status=403)
-
-
-def _lost() -> Response:
-    """A parked request that is too old, or another browser's."""
-    return error_page(
-        400, "This page was open too long", "Nothing was changed. Go back to the portal and sign in again."
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Literal, Self
 
@@ -57,18 +57,22 @@ class MfaRules:
     email_fallback: bool = False
 
     def stricter_of(self, other: Self) -> Self:
-        """Rules that satisfy both: a sign-in under way keeps the stricter of its start and its end (security.md MF-15)."""
-        if not other.code_required:
-            return self
-        if not self.code_required:
-            return other
-        return type(self)(
-            code_required=True,
-            methods=tuple(m for m in self.methods if m in other.methods) or self.methods,
-            sufficient=self.sufficient & other.sufficient or self.sufficient,
+        """Rules that satisfy both: a sign-in under way keeps the stricter of its start and its end (security.md MF-15).
+
+        Where both require a code and no method is open under both, this one's methods hold: call it on the present rules,
+        for a method that they have closed is refused (MF-12), and whoever starts again is under them alone.
+        """
+        stronger = self if self.code_required or not other.code_required else other
+        shared = self.sufficient & other.sufficient if self.code_required == other.code_required else frozenset()
+        sufficient = shared or stronger.sufficient
+        return replace(
+            stronger,
+            methods=tuple(method for method in ORDER if method in sufficient),
+            sufficient=sufficient,
             may_skip_code=self.may_skip_code and other.may_skip_code,
             may_remember=self.may_remember and other.may_remember,
-            email_fallback=self.email_fallback and other.email_fallback,
+            # Told, not asked: the trail names a fallback under either.
+            email_fallback=self.email_fallback or other.email_fallback,
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -64,6 +64,8 @@ class SignInRequest(Base):
     #: The password must have been typed after this instant (prompt=login, max_age).
     password_after: Mapped[datetime | None]
     params: Mapped[dict[str, Any]]
+    #: When it was answered. A moment later it may be answered again (a double press); then it leads to the portal.
+    answered_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 

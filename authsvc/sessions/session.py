@@ -20,6 +20,8 @@ from authsvc.sessions.models import BrowserSession, SignInRequest
 PURPOSE = "session"
 #: How stale last_seen_at may be: one write a minute and browser, not one a page.
 SEEN_EVERY = timedelta(minutes=1)
+#: For how long a parked request is answered again.
+ANSWERED_AGAIN = timedelta(seconds=60)
 #: How long a finished or ended row is kept for support.
 KEPT = timedelta(days=30)
 
@@ -79,13 +81,15 @@ class Sessions:
         """Sign a person in: answers the session and its secret.
 
         `previous` is what this browser was signed in as. The same membership is raised: same sid, new secret, the old one
-        dead (security.md LG-10). Another one's session ends. Beyond `per_user` sessions the oldest ends.
+        dead (security.md LG-10); its absolute time begins again only with the password typed anew. Another one's session
+        ends. Beyond `per_user` sessions the oldest ends.
         """
         now, secret = self.clock.now(), new_secret()
         digest = self.digester.digest(PURPOSE, secret)
-        raised_from = None
+        raised_from, typed_anew = None, True
         if previous is not None and previous.membership_id == membership.id:
             session, raised_from = previous, previous.acr
+            typed_anew = standing.password_at > previous.password_at
             session.secret_digest = digest
         else:
             if previous is not None:
@@ -103,7 +107,7 @@ class Sessions:
         session.auth_time, session.password_at = standing.auth_time, standing.password_at
         session.device_id, session.remembered = standing.device_id, standing.remembered
         session.browser, session.last_seen_at = browser, now
-        if raised_from is None or standing.password_at == now:
+        if typed_anew:
             session.expires_at = now + self.policy.absolute
         tx.flush()
         self.audit.record(
@@ -117,7 +121,7 @@ class Sessions:
             device_id=standing.device_id,
             raised_from=raised_from,
         )
-        self._end_oldest(tx, membership.user_id)
+        self._end_oldest(tx, session)
         return session, secret
 
     def end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
@@ -168,28 +172,35 @@ class Sessions:
 
     def parked(self, tx: Session, request_id: str | None, *, browser_secret: str | None) -> SignInRequest | None:
         """The parked request, for the browser that parked it (security.md LG-11); None for anyone else or too late."""
-        if not request_id or not browser_secret or len(request_id) != 32:
+        # isalnum: a NUL in a link would be an error of PostgreSQL, not an unknown request.
+        if not request_id or not browser_secret or len(request_id) != 32 or not request_id.isalnum():
             return None
         request = tx.get(SignInRequest, request_id)
         if request is None or request.expires_at <= self.clock.now():
             return None
         return request if request.browser_digest == self.digester.digest(BROWSER_PURPOSE, browser_secret) else None
 
+    def was_answered(self, request: SignInRequest) -> bool:
+        """Whether it was answered long enough ago that asking again is no double press and no lost answer."""
+        return request.answered_at is not None and self.clock.now() - request.answered_at > ANSWERED_AGAIN
+
     def sweep(self, tx: Session, *, now: datetime) -> None:
         """Forget requests that expired and sessions that ended a month ago."""
         tx.execute(delete(SignInRequest).where(SignInRequest.expires_at < now))
         tx.execute(delete(BrowserSession).where(BrowserSession.expires_at < now - KEPT))
 
-    def _end_oldest(self, tx: Session, user_id: str) -> None:
+    def _end_oldest(self, tx: Session, started: BrowserSession) -> None:
+        # Never the one just started, whatever another replica's clock says.
         live = tx.scalars(
             select(BrowserSession)
             .where(
-                BrowserSession.user_id == user_id,
+                BrowserSession.user_id == started.user_id,
+                BrowserSession.id != started.id,
                 BrowserSession.ended_at.is_(None),
                 BrowserSession.expires_at > self.clock.now(),
             )
             .order_by(BrowserSession.last_seen_at.desc())
-            .offset(self.policy.per_user)
+            .offset(self.policy.per_user - 1)
         ).all()
         for session in live:
             self.end(tx, session, "too_many_sessions")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib.resources import files
 
@@ -30,11 +30,6 @@ class Assets:
     def url(self, name: str) -> str:
         """The address of a file. Raises: KeyError for a file that does not exist."""
         return self._urls[name]
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """Every file's address, by name."""
-        return self._urls
 
 
 def _same(document: Document) -> Document:

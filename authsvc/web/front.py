@@ -42,11 +42,16 @@ class Document:
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """200 with the bytes, or 304."""
-        if environ.get("HTTP_IF_NONE_MATCH") == self.etag:
+        if self._is_known(environ.get("HTTP_IF_NONE_MATCH", "")):
             start_response("304 Not Modified", [header for header in self.headers if header[0] != "Content-Length"])
             return []
         start_response("200 OK", list(self.headers))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [self.body]
+
+    def _is_known(self, if_none_match: str) -> bool:
+        """RFC 9110 13.1.2: any of a list, or `*`. Weak comparison, for a proxy that compresses weakens the tag."""
+        known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+        return self.etag in known or "*" in known
 
 
 class MachineFront:

@@ -65,6 +65,21 @@ def error_page(
     return response
 
 
+def unusable_link() -> Response:
+    """S11 for a parked request: too old, or another browser's (security.md LG-11). Nothing of it is said or used."""
+    body = render_template(
+        "link_unusable.html",
+        page=page_for(None, services().assets),
+        heading="This link has expired",
+        text="A sign-in must be finished in the browser it began in, within the hour. Go back to the portal and sign in again.",
+        button_label="Go to sign in",
+        button_url="/sign-in",
+        second_label=None,
+        second_url=None,
+    )
+    return Response(body, status=410, mimetype="text/html")
+
+
 def install(app: Flask) -> None:
     """Answer every error of `app` with a page."""
 

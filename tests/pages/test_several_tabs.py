@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.service import CALLBACK, DANA, PASSWORD, Service, pkce
+from tests.support.service import CALLBACK, DANA, PASSWORD, PORTAL, Service, pkce
 
 
 def test_a_tab_left_open_goes_on_when_another_has_finished(service: Service) -> None:
@@ -58,3 +58,37 @@ def test_a_slow_person_with_a_short_max_age_gets_through(service: Service) -> No
     service.pass_time(minutes=1)
     dana.submit(code=service.code_for(DANA))
     assert (dana.left_for or "").startswith(CALLBACK)
+
+
+def test_back_after_signing_in_leads_to_the_portal(service: Service) -> None:
+    """ux.md rule 4: no second code for a state that the portal has spent; a double press is answered again."""
+    service.member(service.account(mfa="email"))
+    service.client()
+    _, challenge = pkce()
+    dana = service.person()
+    dana.open("/oauth/authorize", **service.authorization_request(challenge))
+    sign_in = dana.here.path
+    dana.submit(email=DANA, password=PASSWORD)
+    dana.submit(code=service.code_for(DANA))
+    assert (dana.left_for or "").startswith(CALLBACK)
+    dana.open(sign_in)
+    assert (dana.left_for or "").startswith(CALLBACK)
+    service.pass_time(minutes=2)
+    dana.open(sign_in)
+    assert dana.left_for == PORTAL
+
+
+def test_a_step_up_offers_no_different_email(service: Service) -> None:
+    """The person is signed in: the way out is not another address but the service's own words for why."""
+    service.member(service.account(mfa="email+sms"))
+    service.client()
+    _, challenge = pkce()
+    dana = service.person()
+    service.sign_in(dana)
+    dana.submit(method="email")
+    dana.submit(code=service.code_for(DANA))
+    service.pass_time(minutes=5)
+    dana.open("/oauth/authorize", **service.authorization_request(challenge, acr_values="urn:ims:acr:two-factor"))
+    assert dana.here.h1 == "Enter your code"
+    assert "IMS portal asks for a code before you go on." in dana.here.text
+    assert "Start again with a different email" not in dana.here.links

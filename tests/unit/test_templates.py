@@ -20,7 +20,7 @@ from authsvc.web.text import Time
 ROOT = Path(authsvc.__file__).parent
 STATIC = ROOT / "static"
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader([ROOT / "templates", ROOT / "login/templates", ROOT / "oauth/templates"]),
+    loader=FileSystemLoader([ROOT / "templates", ROOT / "login/templates"]),
     autoescape=True,
     undefined=StrictUndefined,
 )
@@ -45,18 +45,17 @@ SIGN_IN = {"email": "", "errors": {}, "heading_error": None, "failed": False, "n
            "action": "/sign-in"}
 REFUSED = SIGN_IN | {"failed": True, "heading_error": "We couldn’t sign you in", "email": "dana@northgate.example"}
 METHOD = {"methods": [SMS, EMAIL], "selected": "sms", "errors": {}, "notice": None, "action": "/sign-in/method",
-          "restart_url": "/sign-in?restart=1"}
+          "restart_url": "/sign-in?restart=1", "why": None}
 CODE = CODE_STATE | {
     "channel": "email", "target": "d•••@northgate.example", "title": "Enter your code", "why": None,
     "can_remember": True, "remember_checked": False, "remember_days": 30, "remember_until": "Dec 22",
     "other_method": SimpleNamespace(value="sms", label="Get it by text message"), "change_phone_url": None,
     "action": "/sign-in/code", "method_action": "/sign-in/method", "restart_url": "/sign-in?restart=1",
-    "portal_form_action": None,
 }
 TEXTED = CODE | {"channel": "sms", "title": "Check your phone", "target": "your phone ending in 42",
                  "can_remember": False, "other_method": None, "change_phone_url": "/sign-in/phone",
                  "warning": BLOCKED, "wait_s": 0}
-PHONE = {"phone": "", "errors": {}, "can_use_email": True, "action": "/sign-in/phone",
+PHONE = {"phone": "", "errors": {}, "can_use_email": True, "may_decline": False, "action": "/sign-in/phone",
          "method_action": "/sign-in/method"}
 VERIFY = CODE_STATE | {"target": "dana@northgate.example", "skippable": True, "action": "/sign-in/verify"}
 STOPPED = {"again_at": "4:46 PM EST", "restart_url": "/sign-in", "forgot_url": "/forgot"}
@@ -93,9 +92,12 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "verify-wrong": ("login/verify.html", VERIFY | WRONG | {"skippable": False}, "Error: Verify your email"),
     "verify-expired": ("login/verify.html", VERIFY | EXPIRED, "Error: Verify your email"),
     "too-many-codes": ("login/too_many_codes.html", STOPPED, "Too many wrong codes"),
-    "link-expired": ("login/link_unusable.html", LINK, "This link has expired"),
-    "link-used": ("login/link_unusable.html", LINK | {"second_label": "Reset", "second_url": "/"}, LINK["heading"]),
-    "sign-out": ("oauth/sign_out.html", SIGN_OUT, "Sign out"),
+    "link-expired": ("link_unusable.html", LINK, "This link has expired"),
+    "link-used": ("link_unusable.html", LINK | {"second_label": "Reset", "second_url": "/"}, LINK["heading"]),
+    "sign-out": ("login/sign_out.html", SIGN_OUT, "Sign out"),
+    "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
+    "accounts": ("login/accounts.html", {"email": "dana@northgate.example", "errors": {}, "action": "/accounts", "accounts": [
+        {"id": "1", "name": "Northgate", "detail": None}], "restart_url": "/sign-in"}, "Choose an account"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"),
 }
@@ -379,7 +381,7 @@ def test_text_from_people_is_inert() -> None:
     """security.md PL-06: names, addresses and hidden values are escaped wherever they land."""
     evil = '"><script>alert(1)</script>{{ 7*7 }}'
     html = render("login/sign_in.html", **(SIGN_IN | {"email": evil, "note": evil, "action": evil}))
-    html += render("oauth/sign_out.html", **(SIGN_OUT | {"email": evil, "hidden": {evil: evil}}))
+    html += render("login/sign_out.html", **(SIGN_OUT | {"email": evil, "hidden": {evil: evil}}))
     assert "<script>" not in html
     assert "49" not in html
 

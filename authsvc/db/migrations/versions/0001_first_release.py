@@ -115,6 +115,7 @@ def upgrade() -> None:
     sa.Column('client_id', sa.String(length=64), nullable=True),
     sa.Column('client_name', sa.String(length=200), nullable=True),
     sa.Column('portal_origin', sa.String(length=300), nullable=True),
+    sa.Column('answered_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('password_after', sa.DateTime(timezone=True), nullable=True),
     sa.Column('params', sa.JSON(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
