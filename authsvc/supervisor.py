@@ -60,7 +60,7 @@ def supervise(children: Sequence[Child]) -> int:
             status = first.status or 0
             break
         for child in ended:
-            print(f"authsvc: the {child.name} ended with status {child.status}; starting it again", file=sys.stderr)
+            sys.stderr.write(f"authsvc: the {child.name} ended with status {child.status}; starting it again\n")
             stopping.wait(RESTART_AFTER_S)
             if not stopping.is_set():
                 child.start()

@@ -15,7 +15,7 @@ from flask import g, redirect, render_template, request, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from authsvc.accounts.models import Account, Membership
+from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug
 from authsvc.crypto.tokens import new_secret
 from authsvc.login.finish import SignedIn
@@ -100,6 +100,12 @@ def visit(tx_purpose: Purpose, membership: Membership | None) -> Visit:
     cookie = services().cookies.read(request, device_cookie(membership)) if membership else None
     browser = browser_label(request.headers.get("User-Agent"))
     return Visit(tx_purpose.request, tx_purpose.continue_to, cookie, browser, may_send=g.get("may_send", True))
+
+
+def may_enter(user: User, bound_for: Purpose) -> list[Membership]:
+    """The memberships among which this person may choose here: of the account asked for, if one is."""
+    wanted = bound_for.account.id if bound_for.account else None
+    return [m for m in user.memberships if m.is_active and wanted in (None, m.account_id)]
 
 
 def device_cookie(membership: Membership) -> str:

@@ -211,7 +211,7 @@ def phone_page(here: Here, *, typed: str = "", errors: dict[str, str] | None = N
 
 def accounts_page(here: Here, *, errors: dict[str, str] | None = None, status: int = 200) -> Response:
     names: dict[str, int] = {}
-    active = [m for m in here.attempt.user.memberships if m.is_active]
+    active = journey.may_enter(here.attempt.user, here.bound_for)
     for membership in active:
         names[membership.account_id] = names.get(membership.account_id, 0) + 1
     portals = {"team": "Team Member", "investors": "Investor"}

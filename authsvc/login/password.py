@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,8 @@ class Begun:
     user_id: str | None
     stored: str
     slots: tuple[tuple[LimitName, str], ...]
+    #: When that password was set: one changed while it is compared proves nothing any more.
+    password_changed_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ class PasswordStep:
                 return wait
             taken.append((limit, key))
         stored = (user.password_hash if user else None) or self.dummy_hash
-        return Begun(user.id if user else None, stored, tuple(taken))
+        if user is None:
+            return Begun(None, stored, tuple(taken))
+        return Begun(user.id, stored, tuple(taken), user.password_changed_at)
 
     def finish(
         self,
@@ -95,6 +100,8 @@ class PasswordStep:
     ) -> Wrong | NoAccess | Proved:
         """Record what the comparison said. `new_hash`: the same password under the present costs, where they changed."""
         user = tx.get(User, begun.user_id) if begun.user_id else None
+        if user is not None and user.password_changed_at != begun.password_changed_at:
+            right = False
         if not right or user is None or user.password_hash is None:
             self.audit.record(
                 tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong" if user else "unknown_person"

@@ -3,22 +3,56 @@
 from __future__ import annotations
 
 from flask import redirect, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from authsvc.login import journey
+from authsvc.login import journey, pages
+from authsvc.login.flow import Visit
+from authsvc.login.journey import Purpose
+from authsvc.login.next_step import EnterCode, VerifyEmail
+from authsvc.login.pages import Here
+from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.web.context import services
+from authsvc.web.cookies import ATTEMPT
 from authsvc.web.problems import error_page
 
+#: What Flask-WTF says of a token that we signed for another cookie: our own page, from before the last password.
+_OF_BEFORE = "The CSRF tokens do not match."
 
-def answer(_error: Exception) -> Response:
+
+def answer(error: Exception) -> Response:
     """On to where this tab was going if the person has signed in meanwhile (another tab, a double press), else start again."""
     is_sign_in = request.path.startswith("/sign-in") or request.path == "/accounts"
     with services().database.transaction(read_only=True) as tx:
         bound_for = journey.purpose(tx)
         session = journey.signed_in(tx) if is_sign_in else None
+        if session is None and isinstance(error, CSRFError) and error.description == _OF_BEFORE:
+            overtaken = _overtaken(tx, bound_for)
+            if overtaken is not None:
+                return overtaken
     if session is not None:
         return redirect(bound_for.request.continue_to if bound_for.request else bound_for.continue_to or "/", 303)
     if is_sign_in and request.method == "GET":
         return redirect(bound_for.url("login.sign_in"), 303)
     restart = bound_for.url("login.sign_in") if is_sign_in else request.path
     return error_page(400, button=("Start again", restart))
+
+
+def _overtaken(tx: Session, bound_for: Purpose) -> Response | None:
+    """This tab's answer when the password was typed again in another one: its newer code is the one to use (rule 5).
+
+    Nothing is compared and nothing is changed, for the form is not of this sign-in.
+    """
+    s = services()
+    attempt = s.attempts.find(tx, s.cookies.read(request, ATTEMPT))
+    if attempt is None or attempt.finished_at is not None or bound_for.lost or request.blueprint != "login_steps":
+        return None
+    coming = Visit(bound_for.request, bound_for.continue_to)
+    step, _ = s.flow.step(tx, attempt, coming)
+    here = Here(attempt, bound_for, coming, step)
+    challenge = s.flow.open_challenge(tx, attempt, step)
+    if challenge is None or not isinstance(step, EnterCode | VerifyEmail):
+        return redirect(bound_for.url(journey.endpoint_of(step)), 303)
+    said = pages.said(CodeCheck(CodeOutcome.SUPERSEDED), challenge, here)
+    return pages.code_page(tx, here, errors=said, status=401)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from authsvc.accounts.phone import PhoneProblem
+from authsvc.db import after_commit
 from authsvc.login import journey, pages
 from authsvc.login.flow import CodeThrottled, SendOutcome, Visit
 from authsvc.login.journey import Onward, Purpose, Stale
@@ -121,7 +124,7 @@ def submit_code() -> Response:
             found = _try_code(tx, attempt, bound_for, coming, secret)
             if isinstance(found, Response):
                 if found.status_code in (401, 429):
-                    s.windows.admit("code_per_address", address)
+                    after_commit(tx, partial(s.windows.admit, "code_per_address", address))
                 return found
             onward = found
     return journey.answer(onward)
@@ -215,9 +218,8 @@ def submit_account() -> Response:
     with s.database.transaction() as tx:
         attempt, bound_for, _, secret = _posted(tx)
         if attempt.membership is None and attempt.finished_at is None:
-            chosen = next(
-                (m for m in attempt.user.memberships if m.is_active and m.id == request.form.get("account")), None
-            )
+            open_to = journey.may_enter(attempt.user, bound_for)
+            chosen = next((m for m in open_to if m.id == request.form.get("account")), None)
             if chosen is None:
                 here = Here(attempt, bound_for, Visit(bound_for.request), ChooseAccount())
                 return pages.accounts_page(here, errors={"account": "Choose one of your accounts"}, status=422)

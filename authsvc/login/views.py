@@ -56,12 +56,12 @@ def _step_up(bound_for: Purpose) -> Response:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         if session is None:
             return redirect(bound_for.url("login.sign_in"), 303)
-        slug = bound_for.account.slug if bound_for.account else session.membership.account.slug
-        membership = next((m for m in session.user.memberships if m.is_active and m.account.slug == slug), None)
-        if membership is None:
-            return _refused(bound_for, NoAccess("not_a_member", slug), email=session.user.email.address)
-        if membership.account_id == session.membership.account_id:
-            membership = session.membership
+        here = session.membership
+        stays = bound_for.account is None or bound_for.account.id == here.account_id
+        open_to = [here] if stays else journey.may_enter(session.user, bound_for)
+        if not open_to:
+            return _refused(bound_for, NoAccess("not_a_member", ""), email=session.user.email.address)
+        membership = open_to[0] if len(open_to) == 1 else None
         attempt, secret = s.attempts.open(tx, session.user, membership=membership, password_at=session.password_at)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
@@ -159,16 +159,15 @@ def sign_out() -> Response:
 @bp.post("/sign-out")
 def submit_sign_out() -> Response:
     """Sign out, on this browser; the remembered device stays remembered (domain D6), unless it is to be forgotten."""
-    s = services()
+    s, only_forget = services(), bool(request.form.get("forget"))
     with s.database.transaction() as tx:
         bound_for, session = journey.purpose(tx, "logout"), journey.signed_in(tx)
-        if session is not None:
+        if session is not None and only_forget:
             cookie = s.cookies.read(request, journey.device_cookie(session.membership))
-            if request.form.get("forget") and cookie:
-                s.devices.forget(tx, session.membership, cookie)
-            else:
-                s.sessions.end(tx, session, "signed_out")
-    if request.form.get("forget"):
+            s.devices.forget(tx, session.membership, cookie or "")
+        elif session is not None:
+            s.sessions.end(tx, session, "signed_out")
+    if only_forget:
         return redirect(bound_for.url("login.sign_out"), 303)
     response = redirect(_after_sign_out(bound_for), 303)
     s.cookies.drop(response, SESSION)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError, OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.core.errors import AccountSelectionRequiredError, LoginRequiredError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
@@ -21,7 +21,7 @@ from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.mfa.rules import Person, Switch, Wanted, can_meet
-from authsvc.oauth.call import Call, check_parameters
+from authsvc.oauth.call import Call, checked
 from authsvc.oauth.clients import Client, NoSuchTarget, audience_for
 from authsvc.oauth.errors import InvalidTarget, RequestNotSupported, RequestUriNotSupported
 from authsvc.oauth.families import Families
@@ -36,6 +36,8 @@ ENDPOINT = "/oauth/authorize"
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 WANTED = {levels.REMEMBERED: Wanted.REMEMBERED, levels.TWO_STEP: Wanted.STEP, levels.TWO_FACTOR: Wanted.FACTOR}
 _DIGITS = re.compile(r"[0-9]{1,9}")
+LONGEST_NONCE = 500
+LONGEST_HINT = 320
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class AuthorizationEndpoint:
     ) -> Issued | MustSignIn | Unsafe:
         """Check, ask, issue; in that order, in one transaction."""
         try:
-            check_parameters(params)
+            params = checked(params)
             call = Call(method="GET", headers=Headers(), args=params, form=MultiDict(), issuer=self.server.issuer)
             grant = self.server.get_consent_grant(call, session or _ANYONE)
         except OAuth2Error as error:
@@ -104,9 +106,8 @@ class AuthorizationEndpoint:
                     raise (
                         AccountSelectionRequiredError() if ask.reason is Reason.OTHER_ACCOUNT else LoginRequiredError()
                     )
-                return MustSignIn(
-                    parked or self._park(tx, params, client, grant.redirect_uri, ask, wish, browser_secret)
-                )
+                # Parked anew each time: what is still missing may be another thing than the first time.
+                return MustSignIn(self._park(tx, params, client, grant.redirect_uri, ask, wish, browser_secret))
         except OAuth2Error as error:
             error.redirect_uri, error.state = grant.redirect_uri, params.get("state")
             return self._refuse(tx, client, error, params)
@@ -173,7 +174,7 @@ class AuthorizationEndpoint:
             continue_to=ENDPOINT + "?request={id}",
             params={"kind": "authorization", "sent": dict(params.items())},
             account_slug=wish.account_slug,
-            login_hint=hint if hint and len(hint) <= 320 else None,
+            login_hint=hint if hint and len(hint) <= LONGEST_HINT and hint.isprintable() else None,
             wanted_acr=wish.acr if wish.acr and wish.acr != levels.PASSWORD else None,
             client_id=client.client_id,
             client_name=client.client_name,
@@ -259,8 +260,10 @@ def refuse_what_is_not_offered(params: MultiDict[str, str]) -> None:
         raise RequestUriNotSupported("Request objects are not supported.")
     if params.get("response_mode", "query") != "query":
         raise InvalidRequestError("The response_mode must be query.")
-    if "openid" in params.get("scope", "").split() and not params.get("redirect_uri"):
-        raise InvalidScopeError("OpenID requests need a redirect_uri.")
+    nonce = params.get("nonce", "")
+    if len(nonce) > LONGEST_NONCE or "\0" in nonce:
+        # It comes back whole or not at all: with a cut one the client would refuse a good answer.
+        raise InvalidRequestError("The nonce cannot be kept. Send 500 characters at most.")
 
 
 def origin_of(url: str) -> str:

@@ -14,8 +14,15 @@ from werkzeug.wrappers import Request
 
 #: The characters that an error description may hold (RFC 6749 5.2); Authlib copies values there and fails on others.
 PLAIN = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
-#: `state` comes back untouched and `claims` is JSON, so they may hold more; they are never copied into a description.
-FREE = frozenset({"state", "claims", "login_hint", "ui_locales", "display", "id_token_hint", "nonce"})
+#: What Authlib copies into descriptions, and what we look up. Every other value may hold anything: it comes back untouched
+#: (`state`), is only compared as a digest (`client_secret`), or is not ours to judge (parameters nobody knows).
+COPIED = frozenset(
+    {
+        *("response_type", "client_id", "redirect_uri", "scope", "response_mode", "prompt", "max_age", "acr_values"),
+        *("account", "resource", "code_challenge", "code_challenge_method", "request", "request_uri"),
+        *("grant_type", "code_verifier", "post_logout_redirect_uri"),
+    }
+)
 LONGEST = 8192
 MOST = 60
 
@@ -63,16 +70,18 @@ def read_call(request: Request, issuer: str) -> Call:
     """The call behind a request. Raises: InvalidRequestError for anything a careful client never sends."""
     if request.method == "POST" and request.args:
         raise InvalidRequestError("Parameters belong in the body.")
-    values = request.form if request.method == "POST" else request.args
-    check_parameters(values)
+    args, form = checked(request.args), checked(request.form)
     check_basic_header(request.headers.get("Authorization", ""))
-    call = Call(method=request.method, headers=request.headers, args=request.args, form=request.form, issuer=issuer)
+    call = Call(method=request.method, headers=request.headers, args=args, form=form, issuer=issuer)
     call.remote_address = request.remote_addr or ""
     return call
 
 
-def check_parameters(values: MultiDict[str, str]) -> None:
-    """Each name once (RFC 6749 3.1), of bounded size, in characters that cannot break an answer."""
+def checked(values: MultiDict[str, str]) -> MultiDict[str, str]:
+    """The parameters: each name once, of bounded size, in characters that cannot break an answer. Raises: InvalidRequestError.
+
+    "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 3.1 and 3.2), so they are.
+    """
     if len(values) > MOST:
         raise InvalidRequestError("Too many parameters were sent.")
     for name, sent in values.lists():
@@ -80,8 +89,9 @@ def check_parameters(values: MultiDict[str, str]) -> None:
             raise InvalidRequestError("A parameter was sent more than once.")
         if len(name) + len(sent[0]) > LONGEST:
             raise InvalidRequestError("A parameter is too long.")
-        if not PLAIN.fullmatch(name) or not (name in FREE or PLAIN.fullmatch(sent[0])):
+        if name in COPIED and not PLAIN.fullmatch(sent[0]):
             raise InvalidRequestError("A parameter has a character that is not allowed.")
+    return MultiDict((name, value) for name, value in values.items() if value)
 
 
 def check_basic_header(header: str) -> None:

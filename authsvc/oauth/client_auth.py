@@ -23,6 +23,10 @@ class TooManyRequests(InvalidClientError):  # type: ignore[misc]  # Authlib is u
     error = "temporarily_unavailable"
     status_code = 429
 
+    def __init__(self, description: str, *, retry_after_s: int) -> None:
+        super().__init__(description=description)
+        self.retry_after_s = retry_after_s
+
 
 @dataclass(frozen=True)
 class ClientAuthenticator:
@@ -35,18 +39,19 @@ class ClientAuthenticator:
     def authenticate(self, tx: Session, call: Call, endpoint: str) -> Client:
         """The authenticated client. Raises: InvalidRequestError for two methods at once; InvalidClientError; TooManyRequests."""
         used_header, client_id, secret = _credentials(call)
+        # The windows may be Redis's: asked before the first statement, so that no transaction is open meanwhile.
         about = f"{call.remote_address} {client_id}"
         if not self.windows.has_room("client_auth_failures", about):
-            raise TooManyRequests("Too many failed attempts. Try again in a minute.")
+            raise TooManyRequests("Too many failed attempts. Try again in a minute.", retry_after_s=60)
         client = self.registry.client(client_id, tx)
-        method = "client_secret_basic" if used_header else "client_secret_post" if secret is not None else "none"
+        method = _method(call, used_header=used_header, secret=secret)
         if (
             client is not None
             and client.auth_method == method
             and (method == "none" or client.check_client_secret(secret or ""))
         ):
-            if not self.windows.admit("token_per_client", client.client_id):
-                raise TooManyRequests("This client calls too often. Try again in a second.")
+            if endpoint == "token" and not self.windows.admit("token_per_client", client.client_id):
+                raise TooManyRequests("This client calls too often. Try again in a second.", retry_after_s=1)
             call.auth_method = method
             return client
         self.windows.admit("client_auth_failures", about)
@@ -57,6 +62,16 @@ class ClientAuthenticator:
             tx, Event.CLIENT_REFUSED, client_id=client.client_id if client else None, reason=reason, endpoint=endpoint
         )
         raise _refusal(used_header=used_header)
+
+
+def _method(call: Call, *, used_header: bool, secret: str | None) -> str:
+    """The method tried, by its registered name. An assertion counts although none is accepted: ignoring it would let in
+    whoever sends a bad one beside the id of a public client."""
+    if used_header:
+        return "client_secret_basic"
+    if "client_assertion" in call.form:
+        return "private_key_jwt"
+    return "client_secret_post" if secret is not None else "none"
 
 
 def _refusal(*, used_header: bool) -> InvalidClientError:
@@ -70,6 +85,8 @@ def _credentials(call: Call) -> tuple[bool, str | None, str | None]:
     header = call.headers.get("Authorization", "")
     scheme, _, encoded = header.partition(" ")
     body_id, body_secret = call.form.get("client_id"), call.form.get("client_secret")
+    if "client_assertion" in call.form and (body_secret is not None or scheme.lower() == "basic"):
+        raise InvalidRequestError("The client used more than one way to authenticate.")
     if scheme.lower() != "basic":
         return False, body_id, body_secret
     if body_secret is not None:

@@ -50,10 +50,12 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         """None: OpenID Connect wants redirect_uri in every request (Core 3.1.2.1)."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """What of the asked scopes this client may have, in the order asked; None when nothing is left."""
+        """What of the asked scopes this client may have, in the order asked.
+
+        None, which is invalid_scope, when nothing is left or nothing was asked: there is no default (RFC 6749 3.3).
+        """
         asked = scope.split() if scope else []
-        allowed = " ".join(dict.fromkeys(name for name in asked if name in self.scopes))
-        return None if asked and not allowed else allowed
+        return " ".join(dict.fromkeys(name for name in asked if name in self.scopes)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Exact string comparison (RFC 9700 4.1.3)."""
@@ -91,7 +93,7 @@ class Registry:
 
     def client(self, client_id: str | None, tx: Session | None = None) -> Client | None:
         """The active client, or None. `tx`: the caller's transaction, where one is open."""
-        if not client_id or len(client_id) > 64:
+        if not client_id or len(client_id) > 64 or not client_id.isprintable():
             return None
         known = self._clients.get(client_id)
         now = self._monotonic()

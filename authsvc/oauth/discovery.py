@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.clients import STANDARD_SCOPES, Registry
+from authsvc.oauth.introspection import AUTH_METHODS
 from authsvc.policy.schema import TokenPolicy
 from authsvc.sessions import levels
 from authsvc.web.front import Document
@@ -29,6 +30,8 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
         "userinfo_endpoint": f"{issuer}/oauth/userinfo",
         "jwks_uri": f"{issuer}{JWKS}",
         "end_session_endpoint": f"{issuer}/oauth/logout",
+        "introspection_endpoint": f"{issuer}/oauth/introspect",
+        "introspection_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "scopes_supported": list(scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],

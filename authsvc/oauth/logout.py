@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from authlib.oauth2.rfc6749 import OAuth2Error
+from typing import Any
+
+from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
-from joserfc.jwk import KeySet
+from joserfc import jwt
 from werkzeug.datastructures import Headers, MultiDict
 
 from authsvc.keyring.ring import KeyRing
-from authsvc.oauth.call import Call, check_parameters
+from authsvc.oauth.call import Call, checked
+from authsvc.oauth.clients import Client
 from authsvc.oauth.server import AuthorizationServer
+from authsvc.oauth.userinfo import UNREADABLE
 from authsvc.sessions.models import BrowserSession
 
 
@@ -20,26 +24,43 @@ class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
         super().__init__(server)
         self._ring = ring
 
-    def get_server_jwks(self) -> KeySet:
-        """Every published key: a hint may be older than the present one."""
-        return self._ring.verification_key_set()
+    def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
+        """The claims of an ID token of ours, also long after its end (section 2). Raises: InvalidRequestError.
 
-    def get_algorithms(self) -> list[str]:
-        """Ours, and never `none`."""
-        return list(self._ring.algorithms())
+        Authlib's own would ask the machine's clock about `iat`, and take an access token, which any API may hold (TK-07).
+        """
+        try:
+            hint = jwt.decode(id_token_hint, self._ring.verification_key_set(), algorithms=self._ring.algorithms())
+        except UNREADABLE as exc:
+            raise InvalidRequestError("The id_token_hint is not one of ours.") from exc
+        claims: dict[str, Any] = hint.claims
+        if hint.header.get("typ") != "JWT" or claims.get("iss") != self.server.issuer or "sid" not in claims:
+            raise InvalidRequestError("The id_token_hint is not one of ours.")
+        return claims
+
+    def resolve_client_from_id_token_claims(self, id_token_claims: dict[str, Any]) -> Client | None:
+        """The client the hint was made for; Authlib knows it only where `aud` is no list."""
+        client: Client | None = self.server.query_client(id_token_claims.get("azp"))
+        return client
 
     def read(self, params: MultiDict[str, str]) -> EndSessionRequest | None:
         """The checked request; None when it cannot be trusted at all. Such a request never redirects (section 4)."""
         try:
-            check_parameters(params)
-            call = Call(method="GET", headers=Headers(), args=params, form=MultiDict(), issuer=self.server.issuer)
+            args = checked(params)
+            call = Call(method="GET", headers=Headers(), args=args, form=MultiDict(), issuer=self.server.issuer)
             found: EndSessionRequest = self.validate_request(call)
-        except (OAuth2Error, ValueError):
-            return None
-        claims = found.id_token_claims
-        if claims is not None and (claims.get("iss") != self.server.issuer or "sid" not in claims):
+        except OAuth2Error:
             return None
         return found
+
+
+def onward(request: EndSessionRequest | None, session: BrowserSession | None) -> str | None:
+    """The registered address to end at, or None: without a good hint, and with one about somebody else than is signed in."""
+    if request is None or request.redirect_uri is None:
+        return None
+    claims = request.id_token_claims or {}
+    is_theirs = session is None or claims.get("sub") == session.user_id
+    return str(request.redirect_uri) if is_theirs else None
 
 
 def is_about(request: EndSessionRequest, session: BrowserSession) -> bool:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from authsvc import logs
 from authsvc.db import Database, DatabaseUnavailable
+from authsvc.oauth.introspection import Introspection
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
 from authsvc.web.front import Endpoint
@@ -24,6 +25,7 @@ def endpoints(
     database: Database, server: AuthorizationServer, userinfo: UserInfo
 ) -> Mapping[str, Mapping[str, Endpoint]]:
     """Every machine endpoint, by path and method."""
+    server.register_endpoint(Introspection(userinfo))
 
     def token(request: Request) -> Response:
         # Refusals are answers and are committed: the code that was spent stays spent. Only a crash rolls back.
@@ -42,8 +44,15 @@ def endpoints(
             return _json({"error": found.error}, found.status, {"WWW-Authenticate": challenge})
         return _json(found, 200)
 
+    def introspect(request: Request) -> Response:
+        # A writing transaction, although nothing is changed: a caller that fails to authenticate is a row of the trail.
+        with database.transaction():
+            answer: Response = server.create_endpoint_response("introspection", request)
+            return answer
+
     return {
         "/oauth/token": {"POST": _safely(token)},
+        "/oauth/introspect": {"POST": _safely(introspect)},
         "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
     }
 

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.oauth.call import Call, read_call
-from authsvc.oauth.client_auth import ClientAuthenticator
+from authsvc.oauth.client_auth import ClientAuthenticator, TooManyRequests
 from authsvc.oauth.clients import Client, Registry
 from authsvc.oauth.codes import Codes
 from authsvc.oauth.grants.authorization_code import AuthorizationCodeGrant
@@ -57,6 +57,12 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
     def query_client(self, client_id: str) -> Client | None:
         """The active client; warm from memory."""
         return self.registry.client(client_id, self.tx())
+
+    def get_token_grant(self, request: Call) -> Any:
+        """The grant asked for. Raises: InvalidRequestError when none was named, where Authlib says it is unsupported."""
+        if not request.payload.grant_type:
+            raise rfc6749.InvalidRequestError("The grant_type is missing.")
+        return super().get_token_grant(request)
 
     def authenticate_client(self, request: Call, methods: list[str], endpoint: str = "token") -> Client:
         """One method, one wording (oauth/client_auth.py). Raises: OAuth2Error."""
@@ -124,8 +130,8 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
             response.headers["WWW-Authenticate"] = f'Basic realm="{self.issuer}"'
         elif response.status_code == 401:
             response.headers.pop("WWW-Authenticate", None)
-        if response.status_code == 429:
-            response.headers["Retry-After"] = "60"
+        if isinstance(error, TooManyRequests):
+            response.headers["Retry-After"] = str(error.retry_after_s)
         return response
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:

@@ -16,6 +16,9 @@ from authsvc.oauth.families import Families
 from authsvc.oauth.models import TokenFamily
 
 LONGEST = 16_384
+#: How a text is refused that is no JWT of ours. TypeError and RecursionError: joserfc reads the header before it checks the
+#: signature, and a header that is a list, a string or 9,000 brackets fails in its own way (security.md TK-21).
+UNREADABLE = (JoseError, ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class UserInfo:
             return None
         try:
             decoded = jwt.decode(token, self.ring.verification_key_set(), algorithms=["ES256"])
-        except (JoseError, ValueError):
+        except UNREADABLE:
             return None
         claims: dict[str, Any] = decoded.claims
         fresh = isinstance(claims.get("exp"), int) and claims["exp"] > epoch_s(self.clock.now())

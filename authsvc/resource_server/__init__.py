@@ -5,8 +5,9 @@
     verify = TokenVerifier(issuer="https://login.ims.example", audience="https://api.ims.example/investors")
     claims = verify(token, Requirement(scope="investors.read", acr="urn:ims:acr:two-step", mfa_within_s=900))
 
-A refusal is a TokenError: answer with its `status` and `challenge()`, log its `reason`. In Flask, use
-`authsvc.resource_server.flask.protect`.
+A refusal is a TokenError: answer with its `status` and `challenge()`, log its `reason`; `flask.protect`,
+`asgi.TokenMiddleware` and `wsgi.TokenMiddleware` do. IntrospectionVerifier asks the issuer about each token instead.
+`testing.MockIssuer` is for your tests. RECIPES.md beside this file shows each of them at work.
 """
 
 from authsvc.resource_server.claims import LEVELS, Account, Claims, RememberedDevice, Requirement
@@ -16,11 +17,13 @@ from authsvc.resource_server.errors import (
     InsufficientScope,
     InvalidRequest,
     InvalidToken,
+    IssuerUnavailable,
     KeysUnavailable,
     MissingToken,
     TokenError,
 )
-from authsvc.resource_server.verifier import TokenVerifier
+from authsvc.resource_server.introspection import IntrospectionVerifier
+from authsvc.resource_server.verifier import TokenVerifier, Verifier
 
 __all__ = [
     "LEVELS",
@@ -29,12 +32,15 @@ __all__ = [
     "InsufficientAuthentication",
     "InsufficientPrivilege",
     "InsufficientScope",
+    "IntrospectionVerifier",
     "InvalidRequest",
     "InvalidToken",
+    "IssuerUnavailable",
     "KeysUnavailable",
     "MissingToken",
     "RememberedDevice",
     "Requirement",
     "TokenError",
     "TokenVerifier",
+    "Verifier",
 ]

@@ -19,10 +19,11 @@ from authsvc.resource_server.errors import (
     InvalidToken,
 )
 
+PASSWORD = "urn:ims:acr:password"
 REMEMBERED = "urn:ims:acr:remembered"
 TWO_STEP = "urn:ims:acr:two-step"
 #: Every level, weakest first.
-LEVELS = ("urn:ims:acr:password", REMEMBERED, TWO_STEP, "urn:ims:acr:two-factor", "phr")
+LEVELS = (PASSWORD, REMEMBERED, TWO_STEP, "urn:ims:acr:two-factor", "phr")
 _RANK = {acr: rank for rank, acr in enumerate(LEVELS)}
 
 #: The last second of the year 9999: later ones cannot be turned into a datetime.
@@ -46,6 +47,7 @@ class RememberedDevice:
 
     `state`: used (a code was skipped because of it) or enrolled. `mfa_at`: when the second step was really passed on
     it; `exp`: when it ends; both in seconds since 1970. `bind`: cookie, or dbsc once devices are bound to a key.
+    `mfa_amr`: how the step was passed then; only introspection tells, it is empty for a token that was read offline.
     """
 
     v: int
@@ -53,6 +55,7 @@ class RememberedDevice:
     mfa_at: int
     exp: int
     bind: str
+    mfa_amr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,33 @@ class Claims:
         if self.acr == REMEMBERED and self.remembered_device is not None:
             return self.remembered_device.mfa_at
         return None
+
+
+def check_addressee(claims: Mapping[str, Any], *, issuer: str, audience: str) -> None:
+    """Return if a token with `claims` is of `issuer`, for `audience` (RFC 9068 4), and usable without a proof.
+
+    Raises: InvalidToken.
+    """
+    if claims.get("iss") != issuer:
+        raise InvalidToken("another issuer's token")
+    aud = claims.get("aud")
+    if audience not in (aud if isinstance(aud, list) else [aud]):
+        raise InvalidToken("token for another audience")
+    if "cnf" in claims:
+        # A token bound to a key is worth nothing without its proof, and no proof is checked here (RFC 9449 7.1).
+        raise InvalidToken("sender-constrained token sent as a bearer token")
+
+
+def check_times(claims: Claims, *, now: float, leeway_s: int) -> None:
+    """Return if the token is good at `now` (RFC 7519 4.1.4 to 4.1.6). Raises: InvalidToken.
+
+    joserfc's decode() accepts an expired token, so this is where it ends.
+    """
+    if now - leeway_s >= claims.expires_at:
+        raise InvalidToken("expired")
+    latest_start = now + leeway_s
+    if claims.issued_at > latest_start or (claims.not_before is not None and claims.not_before > latest_start):
+        raise InvalidToken("not yet valid")
 
 
 def read_claims(claims: Mapping[str, Any], *, payload: bytes) -> Claims:
@@ -252,4 +282,5 @@ def _remembered_device(claims: Mapping[str, Any]) -> RememberedDevice | None:
         mfa_at=_date(device, "mfa_at"),
         exp=_date(device, "exp"),
         bind=_text(device, "bind"),
+        mfa_amr=_texts(device, "mfa_amr"),
     )

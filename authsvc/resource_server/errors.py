@@ -7,7 +7,8 @@ TokenError
 ├── InsufficientAuthentication    401  a good token, but the person must prove more or again (RFC 9470)
 ├── InsufficientScope             403  the client was not granted the scope
 ├── InsufficientPrivilege         403  the person has not the account or the entitlement
-└── KeysUnavailable               503  the issuer's keys are out of reach: the token was not judged
+└── IssuerUnavailable             503  the issuer is out of reach: the token was not judged
+    └── KeysUnavailable           503  its keys are
 """
 
 from __future__ import annotations
@@ -123,10 +124,10 @@ class InsufficientPrivilege(TokenError):
     description = "The access token does not reach this resource."
 
 
-class KeysUnavailable(TokenError):
-    """The issuer's keys cannot be had, so nothing can be said about the token: never a 401, the client keeps its token.
+class IssuerUnavailable(TokenError):
+    """The issuer cannot be asked, so nothing can be said about the token: never a 401, the client keeps its token.
 
-    `retry_after_s`: seconds until the keys are asked for again. A 503 carries no challenge: send Retry-After instead.
+    `retry_after_s`: seconds until it is asked again. A 503 carries no challenge: send Retry-After instead.
     """
 
     status = 503
@@ -139,3 +140,7 @@ class KeysUnavailable(TokenError):
 
     def _fields(self) -> dict[str, str]:
         return {}
+
+
+class KeysUnavailable(IssuerUnavailable):
+    """The issuer's keys cannot be had; `retry_after_s`: seconds until they are asked for again."""

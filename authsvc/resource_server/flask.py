@@ -10,67 +10,42 @@ def investors():
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from flask import Response, current_app, g, jsonify, request
+from flask import Response, current_app, g, request
 from flask.typing import ResponseReturnValue
 
+from authsvc.resource_server.answers import bearer_token, refusal
 from authsvc.resource_server.claims import Requirement
-from authsvc.resource_server.errors import InvalidRequest, KeysUnavailable, MissingToken, TokenError
-from authsvc.resource_server.verifier import ANYTHING, TokenVerifier
+from authsvc.resource_server.errors import TokenError
+from authsvc.resource_server.verifier import ANYTHING, Verifier
 
-log = logging.getLogger(__name__)
 P = ParamSpec("P")
 
 
 def protect(
-    verify: TokenVerifier, requirement: Requirement = ANYTHING, *, realm: str | None = None
+    verify: Verifier, requirement: Requirement = ANYTHING, *, realm: str | None = None
 ) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
     """A decorator: the view runs only for a good token that meets `requirement`, with its claims in `g.token_claims`.
 
-    Anything else is answered here: status and challenge of the TokenError, a JSON body with `error` and
-    `error_description`, never stored by a cache; 503 with Retry-After while the issuer's keys are out of reach.
+    Anything else is answered here, as `authsvc.resource_server.answers` says.
     """
 
     def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
         @wraps(view)
         def protected(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             try:
-                g.token_claims = verify(_bearer_token(), requirement)
+                query = request.query_string.decode("latin-1")
+                token = bearer_token(request.headers.getlist("Authorization"), query=query)
+                g.token_claims = verify(token, requirement)
             except TokenError as error:
-                log.info("Request refused: %s", error.reason)
-                return _refusal(error, realm=realm)
-            answer: ResponseReturnValue = current_app.ensure_sync(view)(*args, **kwargs)
-            return answer
+                answer = refusal(error, realm=realm)
+                return Response(answer.body, answer.status, list(answer.headers))
+            returned: ResponseReturnValue = current_app.ensure_sync(view)(*args, **kwargs)
+            return returned
 
         return protected
 
     return decorate
-
-
-def _bearer_token() -> str:
-    """The token of the Authorization header (RFC 6750 2.1). Raises: MissingToken, InvalidRequest.
-
-    A token in the query ends up in logs, histories and Referer headers; it is refused even beside a good header
-    (RFC 6750 2.3, RFC 9700 4.3.2).
-    """
-    if "access_token" in request.args:
-        raise InvalidRequest("token in the query string")
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        raise MissingToken("no bearer token")
-    return token.strip(" ")
-
-
-def _refusal(error: TokenError, *, realm: str | None) -> Response:
-    response = jsonify(error=error.error, error_description=error.description)
-    response.status_code = error.status
-    response.headers["Cache-Control"] = "no-store"
-    if isinstance(error, KeysUnavailable):
-        response.headers["Retry-After"] = str(error.retry_after_s)
-    else:
-        response.headers["WWW-Authenticate"] = error.challenge(realm)
-    return response

@@ -7,32 +7,26 @@ key to use.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from math import ceil
 from threading import Event, Lock, Thread
 from typing import Any
-from urllib.parse import urlsplit
 
-import urllib3
 from joserfc.jwk import JWKRegistry
 from joserfc.jws import JWSRegistry
 
 from authsvc.resource_server.errors import KeysUnavailable
+from authsvc.resource_server.fetching import TIMEOUT_S, Fetch, discover, http_get, json_object, origin_of
 
 log = logging.getLogger(__name__)
 
-#: Address in; body and headers out. Raises anything when the answer is not a 200.
-Fetch = Callable[[str], tuple[bytes, Mapping[str, str]]]
 #: Runs a function later, or beside the caller.
 Background = Callable[[Callable[[], None]], None]
 
-TIMEOUT_S = 5.0
 COOL_DOWN_S = 30.0
 #: A set is trusted for as long as its Cache-Control says, within these bounds; without one, for the default.
 MAX_AGE_S = (60.0, 600.0)
@@ -42,7 +36,6 @@ REFRESH_AHEAD = 0.8
 #: Last good keys end here. No token lives that long, so nobody who could sign in is refused by it; but a withdrawn key
 #: is not believed for ever by a service that somebody cut off from the issuer.
 STALE_IF_ERROR_S = 86_400.0
-LARGEST_BODY = 128 * 1024
 
 #: JWS name -> joserfc's name for the same. "EdDSA" is Ed25519 here: the older name leaves the curve open (RFC 9864).
 ALGORITHMS: Mapping[str, str] = {"ES256": "ES256", "RS256": "RS256", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
@@ -78,43 +71,12 @@ class _KeySet:
     ends_at: float
 
 
-def http_get(url: str) -> tuple[bytes, Mapping[str, str]]:
-    """The body and headers of a 200 answer. Redirects and larger bodies are refused; 5 s, and no connection is kept.
-
-    A pool for each call: one fetch in minutes gains nothing from a kept connection, and one opened before a fork would
-    be shared by two processes. Raises: urllib3.exceptions.HTTPError, ValueError.
-    """
-    deadline = time.monotonic() + TIMEOUT_S
-    with (
-        urllib3.PoolManager() as pool,
-        closing(
-            pool.request(
-                "GET",
-                url,
-                headers={"Accept": "application/json, application/jwk-set+json"},
-                timeout=urllib3.Timeout(total=TIMEOUT_S),
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                decode_content=False,
-            )
-        ) as response,
-    ):
-        if response.status != 200:
-            raise ValueError(f"HTTP status {response.status}")
-        body = bytearray()
-        while chunk := response.read1(16_384):
-            body += chunk
-            if len(body) > LARGEST_BODY:
-                raise ValueError("body too large")
-            if time.monotonic() > deadline:
-                # The socket's own time-out starts anew with every byte that drips in.
-                raise ValueError("body too slow")
-        return bytes(body), response.headers
-
-
 def _in_thread(work: Callable[[], None]) -> None:
     Thread(target=work, name="jwks-refresh", daemon=True).start()
+
+
+class WouldWait(Exception):
+    """The answer needs a fetch, and the caller said that it cannot wait for one. Stays inside the kit."""
 
 
 class JwksCache:
@@ -134,7 +96,7 @@ class JwksCache:
         Raises: ValueError when `issuer` is not an https URL (http: on this machine only), or an algorithm is not one of
         ALGORITHMS.
         """
-        self._origin = _origin(issuer)
+        origin_of(issuer)
         self._issuer = issuer
         if not algorithms or not set(algorithms) <= ALGORITHMS.keys():
             raise ValueError(f"algorithms: some of {', '.join(ALGORITHMS)}")
@@ -149,10 +111,11 @@ class JwksCache:
         self._next_fetch_at = monotonic()
         self._failing = False
 
-    def key(self, kid: str) -> VerifyingKey | None:
+    def key(self, kid: str, *, may_wait: bool = True) -> VerifyingKey | None:
         """The key that the issuer publishes as `kid`, or None if it publishes none.
 
-        Raises: KeysUnavailable when there are no keys at all, or `kid` is unknown while the issuer cannot be asked.
+        Raises: KeysUnavailable when there are no keys at all, or `kid` is unknown while the issuer cannot be asked;
+        WouldWait instead of fetching or of waiting for a fetch, unless the caller `may_wait`.
         """
         key_set = self._key_set
         now = self._monotonic()
@@ -160,7 +123,7 @@ class JwksCache:
             key = key_set.keys.get(kid)
             if key is not None:
                 return key
-        return self._key_after_refresh(kid, now=now)
+        return self._key_after_refresh(kid, now=now, may_wait=may_wait)
 
     def prefetch(self) -> None:
         """Fetch the keys now unless fresh ones are there. Raises: KeysUnavailable when none could be had."""
@@ -169,13 +132,13 @@ class JwksCache:
             self._refresh(wait=True)
         self._usable_set()
 
-    def _key_after_refresh(self, kid: str, *, now: float) -> VerifyingKey | None:
+    def _key_after_refresh(self, kid: str, *, now: float, may_wait: bool) -> VerifyingKey | None:
         key_set = self._key_set
         gone = key_set is None or now >= key_set.ends_at
         unknown = key_set is None or kid not in key_set.keys
         # Old keys of an issuer that did not answer last time: no request waits for the next try.
         old = key_set is None or (now >= key_set.stale_at and not self._failing)
-        self._refresh(wait=gone or unknown or old)
+        self._refresh(wait=gone or unknown or old, may_wait=may_wait)
         key = self._usable_set().keys.get(kid)
         if key is None and self._failing:
             raise self._unavailable("key id unknown, and the issuer cannot be asked")
@@ -192,15 +155,17 @@ class JwksCache:
     def _unavailable(self, reason: str) -> KeysUnavailable:
         return KeysUnavailable(reason, retry_after_s=max(1, ceil(self._next_fetch_at - self._monotonic())))
 
-    def _refresh(self, *, wait: bool) -> None:
-        """Take part in the fetch in flight, begin one, or do nothing in the cool-down."""
+    def _refresh(self, *, wait: bool, may_wait: bool = True) -> None:
+        """Take part in the fetch in flight, begin one, or do nothing in the cool-down. Raises: WouldWait."""
         with self._lock:
             flight = self._flight
             begins = flight is None
+            now = self._monotonic()
+            if begins and now < self._next_fetch_at:
+                return
+            if wait and not may_wait:
+                raise WouldWait
             if flight is None:
-                now = self._monotonic()
-                if now < self._next_fetch_at:
-                    return
                 self._next_fetch_at = now + COOL_DOWN_S
                 flight = self._flight = Event()
         if not begins:
@@ -241,27 +206,12 @@ class JwksCache:
     def _load(self) -> tuple[dict[str, VerifyingKey], float]:
         jwks_uri, self._jwks_uri = self._jwks_uri, None
         if jwks_uri is None:
-            jwks_uri = self._discover()
+            jwks_uri = discover(self._issuer, "jwks_uri", fetch=self._fetch)
         body, headers = self._fetch(jwks_uri)
-        keys = self._read_keys(_json_object(body))
+        keys = self._read_keys(json_object(body))
         # Remembered after it served only: whatever moved is looked for again at the next try.
         self._jwks_uri = jwks_uri
         return keys, _max_age_s(headers)
-
-    def _discover(self) -> str:
-        """Where the issuer says its keys are (OpenID Connect Discovery 4).
-
-        The document must name the very issuer that was asked for (4.3) and keys of the same origin: another server's
-        document, or one that was tampered with, must not choose whose signatures are believed (security.md TK-18).
-        """
-        body, _ = self._fetch(self._issuer.removesuffix("/") + "/.well-known/openid-configuration")
-        document = _json_object(body)
-        if document.get("issuer") != self._issuer:
-            raise ValueError("the discovery document is another issuer's")
-        jwks_uri = document.get("jwks_uri")
-        if not isinstance(jwks_uri, str) or _origin(jwks_uri) != self._origin:
-            raise ValueError("jwks_uri is not at the issuer's own origin")
-        return jwks_uri
 
     def _read_keys(self, document: Mapping[str, Any]) -> dict[str, VerifyingKey]:
         entries = document.get("keys")
@@ -298,25 +248,6 @@ class JwksCache:
         model = JWSRegistry(algorithms=[ALGORITHMS[alg]]).get_alg(ALGORITHMS[alg])
         model.check_key(key)
         return VerifyingKey(kid, alg, jwk, lambda signing_input, signature: model.verify(signing_input, signature, key))
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port. Raises: ValueError unless it is https, or http on this machine, and free of trimmings."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    local = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
-    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
-        raise ValueError("an https URL is needed (http: on this machine only)")
-    if parts.query or parts.fragment or parts.username is not None:
-        raise ValueError("the URL may have no query, fragment or user name")
-    return parts.scheme, host, parts.port or {"https": 443, "http": 80}[parts.scheme]
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    document = json.loads(body)
-    if not isinstance(document, dict):
-        raise ValueError("no JSON object")
-    return document
 
 
 def _max_age_s(headers: Mapping[str, str]) -> float:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
-from typing import Any
+from typing import Protocol
 
 from joserfc.errors import JoseError
-from joserfc.jws import CompactSignature, extract_compact
+from joserfc.jws import extract_compact
 from joserfc.util import urlsafe_b64decode
 
-from authsvc.resource_server.claims import Claims, Requirement, read_claims
+from authsvc.resource_server.claims import Claims, Requirement, check_addressee, check_times, read_claims
 from authsvc.resource_server.errors import InvalidToken
-from authsvc.resource_server.jwks_cache import ALGORITHMS, Fetch, JwksCache, VerifyingKey, http_get
+from authsvc.resource_server.fetching import Fetch, http_get
+from authsvc.resource_server.jwks_cache import ALGORITHMS, JwksCache, VerifyingKey, WouldWait
 
 #: Characters. Looked at before anything else, so a larger token costs nothing (security.md TK-21).
 LARGEST_TOKEN = 16 * 1024
@@ -25,6 +26,18 @@ TYPES = frozenset({"at+jwt", "application/at+jwt"})
 #: Headers that bring a key, name one elsewhere, change what is signed, or must be understood (TK-03, TK-05).
 REFUSED_HEADERS = frozenset({"jwk", "jku", "x5u", "x5c", "crit", "b64"})
 ANYTHING = Requirement()
+#: Headers remembered, of tokens whose signature was good. An issuer has as many as keys.
+MOST_HEADERS = 32
+
+
+class Verifier(Protocol):
+    """What the adapters need: TokenVerifier, IntrospectionVerifier, or a stand-in of yours. Safe for threads."""
+
+    def __call__(self, token: str, requirement: Requirement = ...) -> Claims:
+        """What `token` says, if it is good now and meets `requirement`. Raises: TokenError."""
+
+    def at_once(self, token: str, requirement: Requirement = ...) -> Claims | None:
+        """The same without any input or output; None when that cannot be done. Raises: TokenError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ class TokenVerifier:
         self._keys = JwksCache(issuer, algorithms, fetch=fetch or http_get, monotonic=monotonic)
         self._seen: OrderedDict[bytes, _Verified] = OrderedDict()
         self._seen_lock = Lock()
+        self._headers: dict[bytes, VerifyingKey] = {}
         self._cache_size = cache_size
 
     def __call__(self, token: str, requirement: Requirement = ANYTHING) -> Claims:
@@ -79,32 +93,43 @@ class TokenVerifier:
         Raises: InvalidToken, InsufficientScope, InsufficientPrivilege, InsufficientAuthentication, KeysUnavailable; all
         of them TokenError.
         """
-        if not _is_short_text(token):
-            raise InvalidToken("no string, too long, or not ASCII")
-        digest = sha256(token.encode("ascii")).digest()
-        verified = self._seen_before(digest)
-        is_new = verified is None
-        if verified is None:
-            verified = self._verify(token)
-        now = self._now()
-        self._check_times(verified.claims, now=now)
-        if is_new:
-            self._remember(digest, verified)
-        requirement.check(verified.claims, now=now, leeway_s=self._leeway_s)
-        return verified.claims
+        return self._judge(token, requirement, may_wait=True)
+
+    def at_once(self, token: str, requirement: Requirement = ANYTHING) -> Claims | None:
+        """The same from memory, for event loops; None when keys must be fetched first: then call from a thread."""
+        try:
+            return self._judge(token, requirement, may_wait=False)
+        except WouldWait:
+            return None
 
     def prefetch(self) -> None:
         """Fetch the keys now, so that the first request need not. Raises: KeysUnavailable when none could be had."""
         self._keys.prefetch()
 
-    def _seen_before(self, digest: bytes) -> _Verified | None:
+    def _judge(self, token: str, requirement: Requirement, *, may_wait: bool) -> Claims:
+        if not is_short_text(token):
+            raise InvalidToken("no string, too long, or not ASCII")
+        octets = token.encode("ascii")
+        digest = sha256(octets).digest()
+        verified = self._seen_before(digest, may_wait=may_wait)
+        is_new = verified is None
+        if verified is None:
+            verified = self._verify(octets, may_wait=may_wait)
+        now = self._now()
+        check_times(verified.claims, now=now, leeway_s=self._leeway_s)
+        if is_new:
+            self._remember(digest, verified)
+        requirement.check(verified.claims, now=now, leeway_s=self._leeway_s)
+        return verified.claims
+
+    def _seen_before(self, digest: bytes, *, may_wait: bool) -> _Verified | None:
         with self._seen_lock:
             verified = self._seen.get(digest)
             if verified is None:
                 return None
             self._seen.move_to_end(digest)
         # Outside the lock: this may fetch.
-        if self._keys.key(verified.key.kid) is verified.key:
+        if self._keys.key(verified.key.kid, may_wait=may_wait) is verified.key:
             return verified
         self._forget(digest)
         return None
@@ -119,32 +144,45 @@ class TokenVerifier:
         with self._seen_lock:
             self._seen.pop(digest, None)
 
-    def _verify(self, token: str) -> _Verified:
+    def _verify(self, token: bytes, *, may_wait: bool) -> _Verified:
         """Signature first, then whose token it is and for whom. Times are not looked at."""
+        signing_input, _, signature_segment = token.rpartition(b".")
+        header_segment, _, payload_segment = signing_input.partition(b".")
+        # Every token of one key has the same header, octet for octet: what was read and judged once need not be again.
+        key = self._headers.get(header_segment)
+        is_new = key is None or self._keys.key(key.kid, may_wait=may_wait) is not key
+        if key is None or is_new or b"." in payload_segment:
+            try:
+                header = extract_compact(token).protected
+            except (JoseError, ValueError, TypeError, RecursionError) as error:
+                raise InvalidToken("no compact JWS") from error
+            key = self._key_for(header, may_wait=may_wait)
         try:
-            jws = extract_compact(token.encode("ascii"))
-        except (JoseError, ValueError, TypeError, RecursionError) as error:
-            raise InvalidToken("no compact JWS") from error
-        key = self._key_for(jws.protected)
-        if not key.verifies(*_signed_parts(jws)):
+            signature = urlsafe_b64decode(signature_segment)
+        except ValueError as error:
+            raise InvalidToken("signature is not base64url") from error
+        if not key.verifies(signing_input, signature):
             raise InvalidToken("signature does not verify")
         try:
-            claims = json.loads(jws.payload)
+            payload = urlsafe_b64decode(payload_segment)
+            claims = json.loads(payload)
         except (ValueError, RecursionError) as error:
             raise InvalidToken("payload is no JSON") from error
         if not isinstance(claims, dict):
             raise InvalidToken("payload is no JSON object")
-        if claims.get("iss") != self._issuer:
-            raise InvalidToken("another issuer's token")
-        aud = claims.get("aud")
-        if self._audience not in (aud if isinstance(aud, list) else [aud]):
-            raise InvalidToken("token for another audience")
-        if "cnf" in claims:
-            # A token bound to a key is worth nothing without its proof, and no proof is checked here (RFC 9449 7.1).
-            raise InvalidToken("sender-constrained token sent as a bearer token")
-        return _Verified(read_claims(claims, payload=jws.payload), key)
+        check_addressee(claims, issuer=self._issuer, audience=self._audience)
+        verified = _Verified(read_claims(claims, payload=payload), key)
+        if is_new:
+            self._know_header(header_segment, key)
+        return verified
 
-    def _key_for(self, header: object) -> VerifyingKey:
+    def _know_header(self, header_segment: bytes, key: VerifyingKey) -> None:
+        with self._seen_lock:
+            if len(self._headers) >= MOST_HEADERS:
+                self._headers.clear()
+            self._headers[header_segment] = key
+
+    def _key_for(self, header: object, *, may_wait: bool) -> VerifyingKey:
         """The published key that the header names. Raises: InvalidToken, KeysUnavailable."""
         if not isinstance(header, dict):
             raise InvalidToken("header is no JSON object")
@@ -157,31 +195,14 @@ class TokenVerifier:
             raise InvalidToken("alg is not allowed")
         if not isinstance(kid, str):
             raise InvalidToken("kid is missing or no string")
-        key = self._keys.key(kid)
+        key = self._keys.key(kid, may_wait=may_wait)
         if key is None:
             raise InvalidToken("kid is not in the key set")
         if key.alg != alg:
             raise InvalidToken("alg is not the key's")
         return key
 
-    def _check_times(self, claims: Claims, *, now: float) -> None:
-        """RFC 7519 4.1.4 to 4.1.6. joserfc's decode() accepts an expired token, so this is where it ends."""
-        if now - self._leeway_s >= claims.expires_at:
-            raise InvalidToken("expired")
-        latest_start = now + self._leeway_s
-        if claims.issued_at > latest_start or (claims.not_before is not None and claims.not_before > latest_start):
-            raise InvalidToken("not yet valid")
 
-
-def _is_short_text(token: object) -> bool:
+def is_short_text(token: object) -> bool:
     """Whether it may be looked at: a caller may hand over whatever it parsed from a request, typed or not."""
     return isinstance(token, str) and len(token) <= LARGEST_TOKEN and token.isascii()
-
-
-def _signed_parts(jws: CompactSignature) -> tuple[bytes, bytes]:
-    """What was signed, and the signature."""
-    segments: Any = jws.segments
-    try:
-        return segments["header"] + b"." + segments["payload"], urlsafe_b64decode(segments["signature"])
-    except ValueError as error:
-        raise InvalidToken("signature is not base64url") from error

@@ -1,13 +1,15 @@
-"""`python -m tests.support.install`: finds the programs that pip cannot bring, installs them, or says what to do."""
+"""`python -m tests.support.install`: finds what pip cannot bring, installs it, or says what to do."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.support.browser import find_chromium
 
@@ -28,6 +30,11 @@ PROGRAMS = (
 )
 
 
+NODE_FOLDER = Path(__file__).parents[1] / "interop" / "node"
+#: The first with the cryptography that jose needs without being asked for it; Debian 12 has an older one.
+OLDEST_NODE = 20
+
+
 def missing() -> list[Program]:
     """The programs that are not on this machine."""
     return [program for program in PROGRAMS if program.find() is None]
@@ -35,6 +42,36 @@ def missing() -> list[Program]:
 
 def main() -> None:
     """Exit status 0 when everything is there in the end; else one sentence and 1."""
+    install_programs()
+    install_node_packages()
+
+
+def install_node_packages() -> None:
+    """What package-lock.json names, beside it; left alone when it is there."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout if node else ""
+    if npm is None or not version.startswith("v") or int(version[1:].partition(".")[0]) < OLDEST_NODE:
+        sys.exit(f"The tests need Node.js {OLDEST_NODE} or newer and npm: install them, then try again.")
+    if locked(NODE_FOLDER / "package-lock.json") == locked(NODE_FOLDER / "node_modules" / ".package-lock.json"):
+        return
+    sys.stderr.write("Installing the tests' npm packages.\n")
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=NODE_FOLDER, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout + done.stderr)
+        sys.exit("The tests need npm packages, and npm could not install them: see above.")
+
+
+def locked(lock: Path) -> dict[str, str] | None:
+    """Each package's digest by its place; None where there is no such file."""
+    if not lock.is_file():
+        return None
+    packages = json.loads(lock.read_text())["packages"]
+    return {place: package["integrity"] for place, package in packages.items() if place}
+
+
+def install_programs() -> None:
+    """What the system's packages bring. Ends the process with one sentence when that cannot be done."""
     wanted = missing()
     if not wanted:
         return

@@ -13,6 +13,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from authsvc.resource_server import InsufficientPrivilege, InvalidToken, KeysUnavailable, Requirement, TokenVerifier
+from tests.unit.resource_server.attacks import Attacks, public_forms
 from tests.unit.resource_server.local_issuer import (
     ABSENT,
     AUDIENCE,
@@ -57,25 +58,12 @@ def test_tk_01_an_empty_signature_is_refused(verify: TokenVerifier) -> None:
         verify(a_token().rpartition(".")[0] + ".")
 
 
-def _public_forms() -> dict[str, bytes]:
-    pem, jwk = RS256.as_pem(private=False), RS256.as_dict(private=False)
-    return {
-        "PEM": pem,
-        "PEM with CRLF": pem.replace(b"\n", b"\r\n"),
-        "PEM behind a space": b" " + pem,
-        "PEM behind a comment": b"# a comment\n" + pem,
-        "DER": RS256.as_der(private=False),
-        "JWK": json.dumps(jwk).encode(),
-        "n": str(jwk["n"]).encode(),
-    }
-
-
-@pytest.mark.parametrize("form", list(_public_forms()))
+@pytest.mark.parametrize("form", list(public_forms()))
 @pytest.mark.parametrize("alg", ["HS256", "HS384", "HS512", "RS256"])
 def test_tk_02_a_public_key_is_no_hmac_secret(verify: TokenVerifier, alg: str, form: str) -> None:
     """No form of the public key signs anything: there is no HMAC here (CVE-2024-37568 and its kin)."""
     signing_input = f"{b64(json.dumps(a_header(RS256, alg=alg)).encode())}.{b64(json.dumps(some_claims()).encode())}"
-    token = f"{signing_input}.{b64(hmac.new(_public_forms()[form], signing_input.encode(), sha256).digest())}"
+    token = f"{signing_input}.{b64(hmac.new(public_forms()[form], signing_input.encode(), sha256).digest())}"
     with pytest.raises(InvalidToken):
         verify(token)
 
@@ -367,3 +355,14 @@ def test_tk_21_claims_nested_beyond_reason_are_refused(verify: TokenVerifier) ->
     """Even when the issuer signed them: the parser's limit is a refusal, not a crash."""
     with pytest.raises(InvalidToken, match="payload is no JSON"):
         verify(signed(a_header(), DEEP))
+
+
+@pytest.mark.parametrize("case", sorted(Attacks(ISSUER, NOW).all()))
+def test_every_token_that_others_are_compared_with_is_refused(verify: TokenVerifier, case: str) -> None:
+    """tests/interop/test_recipes_attacks.py asks PyJWT and jose the same; each good one passes."""
+    attacks = Attacks(ISSUER, NOW)
+    for name, token in attacks.all()[case].items():
+        with pytest.raises(InvalidToken):
+            pytest.fail(f"{name}: {verify(token)}")
+    for token in attacks.good().values():
+        verify(token)

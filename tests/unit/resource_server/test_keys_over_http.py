@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from authsvc.resource_server import KeysUnavailable, TokenVerifier
-from authsvc.resource_server.jwks_cache import LARGEST_BODY
+from authsvc.resource_server.fetching import LARGEST_BODY
 from tests.unit.resource_server.local_issuer import AUDIENCE, ES256, NOW, a_token
 
 DISCOVERY = "/.well-known/openid-configuration"

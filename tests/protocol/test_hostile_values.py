@@ -1,0 +1,252 @@
+"""Whatever is sent to the four endpoints: plain words, never a 500, a stack trace or an unescaped echo (AZ-17, PL-03)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
+
+from authsvc.clock import FixedClock
+from tests.protocol.portal import AUTHORIZE, LOGOUT, TOKEN, USERINFO, Portal
+from tests.support.service import CLIENT_SECRET, ISSUER, Service, make_ring
+
+MARK = "<zq>"
+NASTY = st.sampled_from(
+    [
+        *(
+            "",
+            " ",
+            "\0",
+            "\r\nX-Evil: 1",
+            "'",
+            '"',
+            "\\",
+            "%00",
+            "%ff",
+            "\u202e",
+            "\ud7ff",
+            "\uffff",
+            "é",
+            "𝒆" * 50,
+            "a" * 600,
+        ),
+        *(
+            f"{MARK}<script>alert(1)</script>",
+            f'"><img src=x onerror={MARK}>',
+            "{{7*7}}",
+            "${7*7}",
+            "{id}",
+            "{0}",
+            "%s%n",
+        ),
+        *(
+            "' OR 1=1 --",
+            "../../etc/passwd",
+            "javascript:alert(1)",
+            "none",
+            "null",
+            "true",
+            "-1",
+            "1e400",
+            "9" * 50,
+            "[]",
+            "{}",
+        ),
+        *(
+            "x" * 8193,
+            "W10.e30.AAAA",
+            "ImFsZyI.e30.AAAA",
+            "e30.e30.",
+            ".",
+            "..",
+            "0" * 32,
+            "\0" * 32,
+            "ims-portal",
+            "openid",
+        ),
+    ]
+)
+VALUES = st.one_of(NASTY, st.text(max_size=60))
+NAMES: dict[str, tuple[str, ...]] = {
+    AUTHORIZE: (
+        *(
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "state",
+            "nonce",
+            "code_challenge",
+            "code_challenge_method",
+        ),
+        *(
+            "prompt",
+            "max_age",
+            "acr_values",
+            "login_hint",
+            "account",
+            "resource",
+            "response_mode",
+            "request",
+            "request_uri",
+        ),
+        *("id_token_hint", "ui_locales", "display", "claims"),
+    ),
+    TOKEN: (
+        *("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource", "client_id"),
+        *("client_secret", "client_assertion", "client_assertion_type", "username", "password"),
+    ),
+    LOGOUT: ("id_token_hint", "post_logout_redirect_uri", "state", "client_id", "logout_hint", "ui_locales", "request"),
+}
+#: A few of the names that an endpoint knows get a hostile value, beside what a good request has; and names nobody knows.
+often = settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def hostile(endpoint: str) -> st.SearchStrategy[dict[str, str]]:
+    """Changes to a request."""
+    return st.dictionaries(st.one_of(st.sampled_from(NAMES[endpoint]), VALUES), VALUES, max_size=4)
+
+
+@pytest.fixture
+def portal(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterator[Portal]:
+    """Dana is signed in, so that a request may get as far as the code and its row."""
+    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+    portal = Portal.on(service)
+    portal.tokens()
+    yield portal
+    service.services.database.dispose()
+
+
+_addresses = itertools.cycle(f"10.{a}.{b}.{c}" for a in range(4) for b in range(250) for c in range(250))
+
+
+def is_civil(answer: TestResponse) -> TestResponse:
+    """The answer, if it is one that anybody may see."""
+    assert answer.status_code < 500, answer.text[:300]
+    text = answer.get_data(as_text=True)
+    assert "Traceback" not in text
+    assert "sqlalchemy" not in text.lower()
+    if answer.mimetype == "text/html":
+        assert MARK not in text
+        assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "X-Evil" not in answer.headers
+    assert all("\r" not in value and "\n" not in value for _, value in answer.headers)
+    location = answer.headers.get("Location", "")
+    assert location == "" or location.startswith(("/", "https://portal.ims.test/")), location
+    assert not location.startswith("//")
+    return answer
+
+
+def get(portal: Portal, path: str, query: Any, *, signed_in: bool, **headers: str) -> TestResponse:
+    """A GET from an address of its own: how often one may ask is another test's."""
+    person = portal.dana if signed_in else portal.service.person()
+    person.address = next(_addresses)
+    return portal.get(path, query, person, **headers)
+
+
+@often
+@example(changed={"request": "\0" * 32}, signed_in=True)
+@example(changed={"nonce": "\0"}, signed_in=True)
+@example(changed={"login_hint": "\0"}, signed_in=False)
+@example(changed={"nonce": "x" * 600}, signed_in=True)
+@given(changed=hostile(AUTHORIZE), signed_in=st.booleans())
+def test_the_authorization_endpoint_is_civil(portal: Portal, changed: dict[str, str], signed_in: bool) -> None:
+    """A good request with hostile parts; and the page that follows, where there is one."""
+    answer = is_civil(get(portal, AUTHORIZE, {**portal.request(), **changed}, signed_in=signed_in))
+    if answer.headers.get("Location", "").startswith("/"):
+        is_civil(portal.dana.client.get(answer.headers["Location"], base_url=ISSUER))
+
+
+@often
+@given(sent=st.dictionaries(VALUES, st.lists(VALUES, max_size=3), max_size=5))
+def test_the_authorization_endpoint_bears_anything_alone(portal: Portal, sent: dict[str, list[str]]) -> None:
+    """Nothing of it makes sense: a page, and no redirect."""
+    answer = is_civil(get(portal, AUTHORIZE, MultiDict(sent), signed_in=True))
+
+    assert "Location" not in answer.headers
+
+
+@often
+@example(changed={"grant_type": 'x"'}, header=None)
+@example(changed={}, header="Basic JTAwOiUwMA==")
+@given(changed=hostile(TOKEN), header=st.one_of(st.none(), VALUES.map(lambda text: f"Basic {text}")))
+def test_the_token_endpoint_is_civil(portal: Portal, changed: dict[str, str], header: str | None) -> None:
+    """A proper redemption with hostile parts, authenticated or with a hostile header."""
+    form = {
+        "grant_type": "authorization_code",
+        "code": "x",
+        "code_verifier": portal.verifier,
+        "client_id": "ims-portal",
+        "client_secret": CLIENT_SECRET,
+        **changed,
+    }
+    headers = {"Authorization": header.encode("utf-8", "ignore").decode("latin-1")} if header else {}
+    if any(ord(character) < 32 or ord(character) == 127 for character in headers.get("Authorization", "")):
+        headers = {}  # no server lets such a header in
+    answer = is_civil(
+        portal.service.machine().post(
+            TOKEN, base_url=ISSUER, data=form, headers=headers, environ_base={"REMOTE_ADDR": next(_addresses)}
+        )
+    )
+
+    assert answer.status_code in (400, 401, 413, 429)
+    assert answer.mimetype == "application/json"
+    assert answer.get_json()["error"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@often
+@given(
+    data=st.binary(max_size=300),
+    mimetype=st.sampled_from(["application/x-www-form-urlencoded", "multipart/form-data", "x/y", ""]),
+)
+def test_the_token_endpoint_bears_any_body(portal: Portal, data: bytes, mimetype: str) -> None:
+    """Bytes that are no form."""
+    answer = is_civil(portal.service.machine().post(TOKEN, base_url=ISSUER, data=data, content_type=mimetype))
+
+    assert answer.status_code in (400, 401)
+
+
+@often
+@given(
+    token=st.one_of(
+        VALUES, st.from_regex(r"[A-Za-z0-9_-]{0,40}\.[A-Za-z0-9_-]{0,40}\.[A-Za-z0-9_-]{0,40}", fullmatch=True)
+    )
+)
+def test_the_userinfo_endpoint_is_civil(portal: Portal, token: str) -> None:
+    """A bearer token that is none."""
+    text = "".join(c for c in token if ord(c) >= 32 and ord(c) != 127).encode("utf-8", "ignore").decode("latin-1")
+    answer = is_civil(get(portal, USERINFO, None, signed_in=False, Authorization=f"Bearer {text}"))
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+    assert MARK not in answer.text
+
+
+@often
+@example(changed={"id_token_hint": "W10.e30.AAAA"}, signed_in=True, by_post=False)
+@example(changed={"post_logout_redirect_uri": "x" * 8000, "state": "x" * 8000}, signed_in=True, by_post=False)
+@given(changed=hostile(LOGOUT), signed_in=st.booleans(), by_post=st.booleans())
+def test_the_logout_endpoint_is_civil(portal: Portal, changed: dict[str, str], signed_in: bool, by_post: bool) -> None:
+    """Nothing of it signs Dana out, and nothing leads away."""
+    sent = {"post_logout_redirect_uri": "https://portal.ims.test/", "state": "s", **changed}
+    if by_post:
+        answer = is_civil(portal.service.machine().post(LOGOUT, base_url=ISSUER, data=sent))
+        sent_on = answer.headers["Location"].partition("?")[2]
+        answer = is_civil(get(portal, LOGOUT, sent_on, signed_in=signed_in))
+    else:
+        answer = is_civil(get(portal, LOGOUT, sent, signed_in=signed_in))
+
+    assert answer.headers["Location"].startswith("/")
+    assert "code=" in get(portal, AUTHORIZE, portal.request(prompt="none"), signed_in=True).headers["Location"]
