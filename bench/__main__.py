@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     if options.list:
         for name, operation in OPERATIONS.items():
-            console.print(f"{name:20} {operation.title}", highlight=False)
+            console.print(f"{name:20} {operation.title}", markup=False, highlight=False)
         return 0
     plan = harness.Plan(options.operations, rounds=options.rounds, seconds=options.seconds)
     if (sentence := harness.missing_tools(plan)) is not None:

@@ -34,7 +34,7 @@ class Account(Base):
     created_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
 
-    mfa: Mapped[list[AccountMfa]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+    mfa: Mapped[list[AccountMfa]] = relationship(cascade="all, delete-orphan")
 
     @property
     def short_name(self) -> str:

@@ -17,7 +17,7 @@ from authsvc.db import Database, DatabaseUnavailable
 from authsvc.errors import AuthsvcError
 from authsvc.jobs.queue import Queue
 
-IDLE_S = 0.25
+IDLE_S = 0.5
 log = logs.logger(__name__)
 
 Handler = Callable[[Mapping[str, Any]], None]

@@ -17,7 +17,7 @@ from authsvc.oauth.models import AuthorizationCode, RefreshToken, TokenFamily
 from authsvc.policy.load import Policies
 from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession
-from authsvc.sessions.session import Sessions
+from authsvc.sessions.session import Sessions, SessionState
 
 FLOOR_ACR = {Wanted.NOTHING: levels.PASSWORD, Wanted.REMEMBERED: levels.REMEMBERED, Wanted.STEP: levels.TWO_STEP}
 
@@ -84,16 +84,16 @@ class Families:
             return "expired"
         if not family.membership.is_active:
             return "membership_ended"
-        session = self.sessions.by_id(tx, family.session_id)
-        if session is None or session.ended_at is not None:
+        session = self.sessions.state(tx, family.session_id)
+        if session is SessionState.ENDED:
             return "session_ended"
-        if not self.sessions.is_live(session) and "offline_access" not in family.scope.split():
+        if session is SessionState.TIMED_OUT and "offline_access" not in family.scope.split():
             return "session_timed_out"
         if family.acr == levels.REMEMBERED and (
             family.device_id is None or self.devices.live(tx, family.device_id) is None
         ):
             return "device_ended"
-        if self._below_what_the_account_asks(family) and now - family.created_at > self.policies.sessions.absolute:
+        if now - family.created_at > self.policies.sessions.absolute and self._below_what_the_account_asks(family):
             return "account_asks_for_more"
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -24,6 +25,14 @@ SEEN_EVERY = timedelta(minutes=1)
 ANSWERED_AGAIN = timedelta(seconds=60)
 #: How long a finished or ended row is kept for support.
 KEPT = timedelta(days=30)
+
+
+class SessionState(StrEnum):
+    """What became of a session."""
+
+    LIVE = "live"
+    TIMED_OUT = "timed_out"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -56,19 +65,21 @@ class Sessions:
         ).one_or_none()
         return session if session and self.is_live(session) else None
 
-    def by_id(self, tx: Session, sid: str) -> BrowserSession | None:
-        """The session with this sid, ended or not."""
-        return tx.get(BrowserSession, sid)
+    def state(self, tx: Session, sid: str) -> SessionState:
+        """What became of the session with this sid: three columns, for the token paths."""
+        row = tx.execute(
+            select(BrowserSession.ended_at, BrowserSession.expires_at, BrowserSession.last_seen_at).where(
+                BrowserSession.id == sid
+            )
+        ).one_or_none()
+        if row is None or row.ended_at is not None:
+            return SessionState.ENDED
+        return SessionState.LIVE if self._is_in_time(row.expires_at, row.last_seen_at) else SessionState.TIMED_OUT
 
     def is_live(self, session: BrowserSession) -> bool:
         """Whether the person is still signed in there; idle time counts from what the server saw."""
-        now = self.clock.now()
-        return (
-            session.ended_at is None
-            and now < session.expires_at
-            and now - session.last_seen_at < self.policy.idle
-            and session.membership.is_active
-        )
+        in_time = self._is_in_time(session.expires_at, session.last_seen_at)
+        return session.ended_at is None and in_time and session.membership.is_active
 
     def touch(self, session: BrowserSession) -> None:
         """Note that the browser was seen; at most once a minute is worth a write."""
@@ -188,6 +199,10 @@ class Sessions:
         """Forget requests that expired and sessions that ended a month ago."""
         tx.execute(delete(SignInRequest).where(SignInRequest.expires_at < now))
         tx.execute(delete(BrowserSession).where(BrowserSession.expires_at < now - KEPT))
+
+    def _is_in_time(self, expires_at: datetime, last_seen_at: datetime) -> bool:
+        now = self.clock.now()
+        return now < expires_at and now - last_seen_at < self.policy.idle
 
     def _end_oldest(self, tx: Session, started: BrowserSession) -> None:
         # Never the one just started, whatever another replica's clock says.

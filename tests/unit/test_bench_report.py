@@ -110,7 +110,7 @@ def test_an_operation_without_any_answer_is_invalid() -> None:
 
 
 def test_the_tables_show_cpu_first_and_every_range() -> None:
-    """Requests per second depend on the neighbors of a shared machine, CPU per request hardly."""
+    """Requests per second depend on the neighbors of a shared machine, CPU per request far less."""
     made = report(sample(0.25, aside_s=0.125), sample(0.5, aside_s=0.125), sample(0.75, aside_s=0.125))
 
     lines = markdown(made).splitlines()
