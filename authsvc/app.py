@@ -16,7 +16,7 @@ from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog
-from authsvc.audit.chain import seal
+from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
 from authsvc.crypto.passwords import HashingLane, Passwords
@@ -24,8 +24,10 @@ from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
 from authsvc.devices.remember import Devices
+from authsvc.errors import AuthsvcError
 from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
+from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login import stale, step_views
 from authsvc.login import views as login_views
@@ -133,7 +135,11 @@ def build(
     digester = Digester(derive(settings.secrets[-1], "digest"))
     sealer = Sealer(settings.secrets, "fields")
     if ring is None:
-        ring = open_ring(settings, clock)
+        try:
+            ring = open_ring(settings, clock, database)
+        except AuthsvcError:
+            database.dispose()  # a ring in it was read over one of its connections
+            raise
     costs = policies.password.hash
     passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
     queue = Queue(clock, cache)
@@ -147,7 +153,7 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
-    flow = Flow(policies.mfa, codes, devices, courier, throttle, pauses, clock, audit)
+    flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
@@ -198,13 +204,20 @@ def build(
     )
 
 
-def open_ring(settings: Settings, clock: Clock) -> KeyRing:
+def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:
     """The key ring; made here in development only. Raises: RingIsEmpty in production: no process invents a key silently."""
-    ring = KeyRing.open(settings.keys_url, sealer=Sealer(settings.secrets, "keyring"), clock=clock)
+    ring = KeyRing.open(
+        settings.keys_url,
+        sealer=Sealer(settings.secrets, "keyring"),
+        clock=clock,
+        database=database,
+        aws_endpoint_url=settings.aws_endpoint_url,
+    )
     if not ring.entries():
         if settings.is_production:
             raise RingIsEmpty
         ring.create_first_keys()
+    ring.prove()
     return ring
 
 
@@ -222,7 +235,6 @@ def create_app(services: Services) -> Flask:
     app.extensions[EXTENSION] = services
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_FORM, MAX_FORM_MEMORY_SIZE=LARGEST_FORM, MAX_FORM_PARTS=100)
     app.jinja_env.undefined = StrictUndefined
-    app.jinja_env.trim_blocks = False
     app.jinja_env.globals["asset"] = services.assets.url
     headers.install(app, https=services.settings.is_https)
     csrf.install(
@@ -252,8 +264,10 @@ def make_worker(services: Services) -> Worker:
     s = services
 
     def seal_audit() -> None:
-        with s.database.transaction() as tx:
-            seal(tx, s.clock.now())
+        sealed = BATCH
+        while sealed == BATCH:
+            with s.database.transaction() as tx:
+                sealed = seal(tx, s.clock.now())
 
     def sweep() -> None:
         now = s.clock.now()
@@ -272,5 +286,9 @@ def make_worker(services: Services) -> Worker:
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
         },
-        chores=(Chore("seal_audit", timedelta(seconds=5), seal_audit), Chore("sweep", timedelta(minutes=10), sweep)),
+        chores=(
+            Chore("seal_audit", timedelta(seconds=5), seal_audit),
+            Chore("sweep", timedelta(minutes=10), sweep),
+            Chore("rotate_keys", timedelta(minutes=10), RotateWhenDue(s.ring, s.policies.tokens, s.database, s.audit)),
+        ),
     )

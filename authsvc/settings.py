@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -15,6 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from authsvc.errors import ConfigurationError
 
 DEVELOPMENT_SECRET = "development-only-secret-of-authsvc"
+#: `kms:` alone: the region that boto3 is configured with.
+_KEYS_IN_SQL = r"sql:|kms:([a-z]{2}(-[a-z]+)+-[0-9])?"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -35,7 +38,11 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "", description="`redis://...`, `unix://...`, or empty: rate windows per process, worker polls"
     )
-    keys_url: str = Field("dir:keys", description="Home of the key ring: `dir:PATH`")
+    keys_url: str = Field(
+        "dir:keys",
+        description="Home of the key ring: `dir:PATH`, `sql:` (the database), `kms:REGION` (the database, keys in AWS KMS)",
+    )
+    aws_endpoint_url: str = Field("", description="Address to reach AWS services at, instead of AWS's own")
     secret: SecretStr = Field(
         SecretStr(""),
         description="Seals stored secrets and keys the digests; 32 characters at least. Comma-separated: first seals, all open",
@@ -53,9 +60,7 @@ class Settings(BaseSettings):
         "dir:var/outbox",
         description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
     )
-    trusted_proxies: str = Field(
-        "", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts"
-    )
+    trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(
         True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"
     )
@@ -122,12 +127,14 @@ class Settings(BaseSettings):
         for name, url, schemes in (
             ("AUTHSVC_DATABASE_URL", self.database_url, ("sqlite:", "postgresql:", "postgresql+psycopg:")),
             ("AUTHSVC_REDIS_URL", self.redis_url or "redis:", ("redis:", "rediss:", "unix:")),
-            ("AUTHSVC_KEYS_URL", self.keys_url, ("dir:",)),
+            ("AUTHSVC_KEYS_URL", self.keys_url, ("dir:", "sql:", "kms:")),
             ("AUTHSVC_EMAIL_URL", self.email_url, ("dir:", "smtp:")),
             ("AUTHSVC_SMS_URL", self.sms_url, ("dir:", "none:")),
         ):
             if not url.startswith(schemes):
                 found.append(f"{name} must start with {' or '.join(schemes)}")
+        if self.keys_url.startswith(("sql:", "kms:")) and not re.fullmatch(_KEYS_IN_SQL, self.keys_url):
+            found.append("AUTHSVC_KEYS_URL must start with dir:, be sql:, or name an AWS region as kms:us-east-1 does")
         if self.secret_file is not None and not self.secret_file.is_file():
             found.append(f"AUTHSVC_SECRET_FILE names {self.secret_file}, which is not a readable file")
         elif any(len(secret) < 32 for secret in self.secrets):
@@ -150,6 +157,8 @@ class Settings(BaseSettings):
             found.append("AUTHSVC_EMAIL_URL must be a real sender in production, not dir:")
         if self.sms_url.startswith("dir:"):
             found.append("AUTHSVC_SMS_URL must be a real sender or none: in production, not dir:")
+        if self.aws_endpoint_url and not self.aws_endpoint_url.startswith("https:"):
+            found.append("AUTHSVC_AWS_ENDPOINT_URL must be https in production")
         if self.email_from.endswith("@localhost"):
             found.append("AUTHSVC_EMAIL_FROM must be an address of yours in production")
         if self.database_url.startswith("sqlite:") and self.workers > 1:

@@ -5,6 +5,7 @@ from authsvc.audit import models as audit
 from authsvc.db.base import Base
 from authsvc.devices import models as devices
 from authsvc.jobs import models as jobs
+from authsvc.keyring import models as keyring
 from authsvc.login import models as login
 from authsvc.mfa import models as mfa
 from authsvc.oauth import models as oauth
@@ -13,4 +14,16 @@ from authsvc.throttle import models as throttle
 
 metadata = Base.metadata
 
-__all__ = ["accounts", "audit", "devices", "jobs", "login", "metadata", "mfa", "oauth", "sessions", "throttle"]
+__all__ = [
+    "accounts",
+    "audit",
+    "devices",
+    "jobs",
+    "keyring",
+    "login",
+    "metadata",
+    "mfa",
+    "oauth",
+    "sessions",
+    "throttle",
+]

@@ -49,6 +49,12 @@ class Event(StrEnum):
     FAMILY_REVOKED = "token.family_revoked"
     CLIENT_REFUSED = "client.authentication_failed"
     KEY_ROTATED = "key.rotated"
+    KEY_WITHDRAWN = "key.withdrawn"
+    KEYS_ENDED = "key.descendants_ended"
+    KEYS_REHEARSED = "key.rehearsed"
+    KEYS_RESEALED = "key.resealed"
+    KEYS_RESTORED = "key.restored"
+    RESTORE_CLEANED = "database.cleaned_after_restore"
 
 
 #: The fields each event may carry; tests/house keeps call sites and this table in step.
@@ -89,5 +95,13 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.REFRESH_REUSED: frozenset({"family_id"}),
     Event.FAMILY_REVOKED: frozenset({"family_id", "reason"}),
     Event.CLIENT_REFUSED: frozenset({"reason", "endpoint"}),
-    Event.KEY_ROTATED: frozenset({"algorithm", "kid"}),
+    Event.KEY_ROTATED: frozenset({"algorithm", "kid", "cause"}),
+    Event.KEY_WITHDRAWN: frozenset({"algorithm", "kid", "successor"}),
+    Event.KEYS_ENDED: frozenset({"kid", "sessions", "families", "clients", "devices"}),
+    Event.KEYS_REHEARSED: frozenset({"algorithm", "kid", "verifiers", "accepted"}),
+    Event.KEYS_RESEALED: frozenset({"resealed"}),
+    Event.KEYS_RESTORED: frozenset({"keys", "lost"}),
+    Event.RESTORE_CLEANED: frozenset(
+        {"sessions", "families", "codes", "challenges", "attempts", "requests", "devices"}
+    ),
 }

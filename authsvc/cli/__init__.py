@@ -7,9 +7,13 @@ import sys
 import click
 
 from authsvc.audit.cli import audit
+from authsvc.cli.after_restore import after_restore
 from authsvc.cli.apply import apply
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
+from authsvc.cli.keys_rehearse import rehearse
+from authsvc.cli.keys_status import status
+from authsvc.cli.keys_withdraw import withdraw
 from authsvc.cli.running import demo, serve, worker
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.keyring.cli import keys
@@ -44,5 +48,7 @@ def main(ctx: click.Context) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (serve, demo, worker, migrate, apply, keys, policy, audit):
+for command in (serve, demo, worker, migrate, apply, keys, policy, audit, after_restore):
     main.add_command(command)
+for command in (status, withdraw, rehearse):
+    keys.add_command(command)

@@ -63,7 +63,9 @@ def make_engine(url: str, *, pool: int) -> Engine:
     def begin(connection: Any) -> None:
         # A deferred BEGIN that reads and then writes fails at once when another wrote in between, whatever the timeout.
         reading = bool(connection.get_execution_options().get("read_only"))
-        connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+        if connection.info.get("query_only", False) != reading:
+            connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+            connection.info["query_only"] = reading
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine

@@ -2,11 +2,13 @@
 
 KeyringError
 ├── RotationUnsafe          (schedule) a rotation would break tokens; names the rule
-├── RingHasNoSigningKey     (ring) nothing may sign now
-│   └── RingIsEmpty         (ring) there is no key yet
-├── RingUnreadable          (folder) the ring cannot be read at all
-│   └── RingDamaged         (folder) it was read and does not fit together
-├── KeyUnreadable           (folder, ring) one key cannot be opened
-├── RingNotWritable         (folder) the disk or the rights say no
-└── RingBusy                (folder) another writer holds the ring
+├── RingHasNoSigningKey     (reader) nothing may sign now
+│   └── RingIsEmpty         (reader) there is no key yet
+├── RingUnreadable          (errors) the ring cannot be read at all
+│   └── RingDamaged         (errors) it was read and does not fit together
+├── KeyUnreadable           (errors) one key cannot be opened
+├── RingNotWritable         (errors) the disk, the database or the rights say no
+├── RingBusy                (errors) another writer holds the ring
+├── NoSuchKey               (errors) a kid that the ring does not have
+└── KmsUnavailable          (errors) AWS KMS does not answer as it should
 """

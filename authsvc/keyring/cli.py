@@ -1,12 +1,15 @@
-"""`authsvc keys`: what an operator sees of the ring, and the one way to change it."""
+"""`authsvc keys`: what an operator sees of the ring, and the ways to change it that concern the ring alone.
+
+What looks at sessions and services as well (`status`, `withdraw`, `rehearse`) stands in authsvc/cli/.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, tzinfo
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import click
 
@@ -15,34 +18,29 @@ from authsvc.clock import Clock
 from authsvc.crypto.seal import Sealer
 from authsvc.db import Database, DatabaseUnavailable
 from authsvc.errors import AuthsvcError
-from authsvc.keyring.folder import KeyUnreadable, RingFolder
-from authsvc.keyring.ring import FIRST_ALGORITHMS, KeyRing, Rotation
-from authsvc.keyring.schedule import NOTICED_WITHIN, Algorithm, KeyEntry, KeyState, RotationRules, state, utc_text
+from authsvc.keyring import backup as copies
+from authsvc.keyring.errors import KeyUnreadable
+from authsvc.keyring.homes import open_home
+from authsvc.keyring.ring import FIRST_ALGORITHMS, KeyRing
+from authsvc.keyring.rules import TokenPolicy, rotation_rules
+from authsvc.keyring.schedule import Algorithm, RotationRules
+from authsvc.keyring.trail import Trail
+from authsvc.keyring.urgent import is_noticed_everywhere, plan_now
+from authsvc.keyring.words import (
+    counted,
+    entry_as_json,
+    entry_as_text,
+    local_and_utc,
+    rotation_as_json,
+    rotation_as_text,
+    span,
+)
 from authsvc.settings import Settings
 
+__all__ = ["keys", "local_and_utc", "no_row", "one_sentence", "open_ring", "rotation_rules"]
 
-class KeyPolicy(Protocol):
-    """policies/tokens.yaml, `keys`."""
-
-    @property
-    def publish_ahead(self) -> timedelta: ...
-    @property
-    def rotate_every(self) -> timedelta: ...
-
-
-class TokenPolicy(Protocol):
-    """What policies/tokens.yaml says about rotation."""
-
-    @property
-    def jwks_max_age(self) -> timedelta: ...
-    @property
-    def clock_skew(self) -> timedelta: ...
-    @property
-    def access_token(self) -> timedelta: ...
-    @property
-    def id_token(self) -> timedelta: ...
-    @property
-    def keys(self) -> KeyPolicy: ...
+#: What the commands call the trail's absence.
+NO_ROW = "The database cannot be reached, so the audit trail has no row about this."
 
 
 class Policies(Protocol):
@@ -67,39 +65,42 @@ class Needs(Protocol):
     def audit(self) -> AuditLog: ...
 
 
-def rotation_rules(tokens: TokenPolicy) -> RotationRules:
-    """The spans of time that a rotation must respect under this policy."""
-    return RotationRules(
-        jwks_max_age=tokens.jwks_max_age,
-        clock_skew=tokens.clock_skew,
-        longest_token=max(tokens.access_token, tokens.id_token),
-        publish_ahead=tokens.keys.publish_ahead,
-    )
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer for machines, on standard output.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+alg_option = click.option(
+    "--alg",
+    type=click.Choice(["all", *FIRST_ALGORITHMS]),
+    default="all",
+    show_default=True,
+    help="Which key to rotate.",
+)
 
 
 @click.group()
 def keys() -> None:
-    """The keys that sign tokens: see them, rotate them."""
+    """The keys that sign tokens: see them, rotate them, withdraw them."""
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Answer for machines, on standard output.")
+@as_json_option
 @click.pass_obj
 def list_command(needs: Needs, as_json: bool) -> None:
     """Every key with its state and its four instants, in local time and UTC. Exit 1 when a key cannot be opened."""
-    with _one_sentence():
+    with one_sentence():
         unopened: KeyUnreadable | None = None
         try:
-            entries = _open(needs).entries()
+            entries = open_ring(needs).entries()
         except KeyUnreadable as exc:
             # The schedule is what an operator needs most when a key does not open.
-            entries, unopened = RingFolder(needs.settings.keys_url).load(), exc
+            entries, unopened = open_home(needs.settings.keys_url, needs.database).load(), exc
         now, every = needs.clock.now(), needs.policies.tokens.keys.rotate_every
         if as_json:
             problem = str(unopened) if unopened else None
-            click.echo(json.dumps({"keys": [_as_json(entry, now, every) for entry in entries], "problem": problem}))
+            click.echo(
+                json.dumps({"keys": [entry_as_json(entry, now, every) for entry in entries], "problem": problem})
+            )
         elif entries:
-            click.echo("\n\n".join(_as_text(entry, now, every) for entry in entries))
+            click.echo("\n\n".join(entry_as_text(entry, now, every) for entry in entries))
         else:
             click.echo("The key ring is empty. `authsvc keys rotate` makes the first keys.")
         if unopened:
@@ -107,106 +108,157 @@ def list_command(needs: Needs, as_json: bool) -> None:
 
 
 @keys.command()
-@click.option(
-    "--alg",
-    type=click.Choice(["all", *FIRST_ALGORITHMS]),
-    default="all",
-    show_default=True,
-    help="Which key to rotate.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Answer for machines, on standard output.")
+@alg_option
+@click.option("--now", "at_once", is_flag=True, help="Emergency: do not wait until every verifier has the new key.")
+@yes_option
+@as_json_option
 @click.pass_obj
-def rotate(needs: Needs, alg: str, as_json: bool) -> None:
+def rotate(needs: Needs, alg: str, at_once: bool, yes: bool, as_json: bool) -> None:
     """Make the keys that take over, or the first keys of an empty ring.
 
     The instants are chosen so that no valid token is refused. Where that cannot be: exit 1, and nothing is changed.
+    With --now the new keys sign within seconds; what that breaks is said first.
     """
-    tokens = needs.policies.tokens
-    with _one_sentence():
-        algorithms = FIRST_ALGORITHMS if alg == "all" else (Algorithm(alg),)
-        rotations = _open(needs).rotate(*algorithms, rules=rotation_rules(tokens))
-    _record(needs, rotations)
+    tokens, rules = needs.policies.tokens, rotation_rules(needs.policies.tokens)
+    algorithms = FIRST_ALGORITHMS if alg == "all" else (Algorithm(alg),)
+    with one_sentence():
+        ring = open_ring(needs)
+        trail = Trail(needs.audit, "now" if at_once else "planned")
+        if at_once:
+            confirm(_what_now_breaks(ring, algorithms, rules, needs), "Rotate now?", yes=yes)
+            rotations = ring.rotate_now(*algorithms, rules=rules, note=trail.rotations)
+        else:
+            rotations = ring.rotate(*algorithms, rules=rules, note=trail.rotations)
+    if not trail.make_sure(needs.database, lambda tx: trail.rotations(tx, rotations)):
+        no_row()
     if as_json:
         now, every = needs.clock.now(), tokens.keys.rotate_every
-        click.echo(json.dumps({"rotations": [_rotation_as_json(rotation, now, every) for rotation in rotations]}))
+        click.echo(json.dumps({"rotations": [rotation_as_json(rotation, now, every) for rotation in rotations]}))
         return
-    click.echo("\n\n".join(_rotation_as_text(rotation) for rotation in rotations))
-    click.echo(f"\nRunning processes notice within {NOTICED_WITHIN.seconds} seconds; restart nothing.")
-    click.echo(f"Back up {RingFolder(needs.settings.keys_url).path} and, in another place, AUTHSVC_SECRET.")
+    click.echo("\n\n".join(rotation_as_text(rotation, rules) for rotation in rotations))
+    click.echo(f"\nRunning processes notice within {span(ring.home.noticed_within)}; restart nothing.")
+    click.echo(f"Back up {ring.home.place} and, in another place, AUTHSVC_SECRET.")
 
 
-def _record(needs: Needs, rotations: Sequence[Rotation]) -> None:
-    """Write the act to the trail. Keys rotate with the database away as well; then it is said that the row is missing."""
+@keys.command()
+@as_json_option
+@click.pass_obj
+def reseal(needs: Needs, as_json: bool) -> None:
+    """Seal every private key with the first secret of AUTHSVC_SECRET, so that the ring needs no other one."""
+    with one_sentence():
+        ring = open_ring(needs)
+        anew, already = ring.reseal(Sealer(needs.settings.secrets[:1], "keyring"))
+    if anew:
+        record(needs, Event.KEYS_RESEALED, resealed=anew)
+    if as_json:
+        click.echo(json.dumps({"resealed": anew, "already": already}))
+        return
+    click.echo(f"{counted(anew, 'key')} sealed anew, {counted(already, 'key')} already sealed with the first secret.")
+    if len(needs.settings.secrets) > 1:
+        click.echo(
+            "The keys need the first secret alone now. Leave the last one in the list: sessions, remembered devices,\n"
+            "refresh tokens and client secrets are kept as digests under it."
+        )
+
+
+@keys.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@as_json_option
+@click.pass_obj
+def backup(needs: Needs, folder: Path, as_json: bool) -> None:
+    """Copy the ring, sealed as it is, into a new FOLDER. Worthless without AUTHSVC_SECRET: keep that in another place."""
+    with one_sentence():
+        open_ring(needs)  # a copy of what does not open is no backup
+        entries = copies.save_copy(open_home(needs.settings.keys_url, needs.database), folder, needs.clock.now())
+    if as_json:
+        click.echo(json.dumps({"keys": len(entries), "folder": str(folder)}))
+    else:
+        click.echo(f"{counted(len(entries), 'key')} copied to {folder}. Keep AUTHSVC_SECRET in another place.")
+
+
+@keys.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@yes_option
+@as_json_option
+@click.pass_obj
+def restore(needs: Needs, folder: Path, yes: bool, as_json: bool) -> None:
+    """Bring keys back from FOLDER, made by `keys backup`, into a ring that is empty or does not open.
+
+    Into an empty ring in another home it moves the keys, so that no token fails.
+    """
+    home = open_home(needs.settings.keys_url, needs.database)
+    with one_sentence():
+        plan = copies.plan_restoration(home, folder, Sealer(needs.settings.secrets, "keyring"), needs.clock.now())
+        lines = [f"{counted(len(plan.sealed), 'key')} of {folder} come into {home.place}."]
+        lines += [f"Key {entry.kid} ({entry.algorithm}) opens nowhere; its tokens fail." for entry in plan.lost]
+        confirm(lines, "Restore?", yes=yes or not plan.lost)
+        copies.restore(home, plan)
+    record(needs, Event.KEYS_RESTORED, keys=len(plan.sealed), lost=[entry.kid for entry in plan.lost])
+    if as_json:
+        lost = [entry.kid for entry in plan.lost]
+        click.echo(json.dumps({"restored": sorted(plan.sealed), "lost": lost, "unsigned": list(plan.unsigned)}))
+        return
+    click.echo(f"{counted(len(plan.sealed), 'key')} restored into {home.place}.")
+    for algorithm in plan.unsigned:
+        click.echo(f"Nothing signs with {algorithm} now. Run `authsvc keys rotate --alg {algorithm}`.")
+    click.echo("A key that was withdrawn after the copy was made may be back. Look at `authsvc keys list`.")
+
+
+def open_ring(needs: Needs) -> KeyRing:
+    """The ring of the settings, as it is: commands make no key unless that is what they are for. Raises: KeyringError."""
+    settings = needs.settings
+    return KeyRing.open(
+        settings.keys_url,
+        sealer=Sealer(settings.secrets, "keyring"),
+        clock=needs.clock,
+        database=needs.database,
+        aws_endpoint_url=settings.aws_endpoint_url,
+    )
+
+
+def confirm(lines: list[str], question: str, *, yes: bool) -> None:
+    """Say what will happen, on standard error, and ask unless `yes`. Exit 1 when the answer is no."""
+    for line in lines:
+        click.echo(line, err=True)
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def record(needs: Needs, event: Event, **fields: Any) -> None:
+    """Write an act to the trail; where the database is away, say that the row is missing."""
     try:
         with needs.database.transaction() as tx:
-            for rotation in rotations:
-                successor = rotation.successor
-                needs.audit.record(tx, Event.KEY_ROTATED, algorithm=str(successor.algorithm), kid=successor.kid)
+            needs.audit.record(tx, event, **fields)
     except DatabaseUnavailable:
-        click.echo("The database cannot be reached, so the audit trail has no row about this.", err=True)
+        no_row()
 
 
-def local_and_utc(at: datetime | None, *, zone: tzinfo | None = None) -> str:
-    """`at` in `zone` (default: this machine's), for a person, and in UTC, as logs have it. None: no end set."""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z} ({utc_text(at)})" if at else "no end set"
-
-
-def _open(needs: Needs) -> KeyRing:
-    sealer = Sealer(needs.settings.secrets, "keyring")
-    return KeyRing.open(needs.settings.keys_url, sealer=sealer, clock=needs.clock)
+def no_row() -> None:
+    """Keys change with the database away as well; then it is said that the row is missing."""
+    click.echo(NO_ROW, err=True)
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
+def one_sentence() -> Iterator[None]:
+    """Answers errors of the ring with their sentence."""
     try:
         yield
     except AuthsvcError as exc:
         raise click.ClickException(str(exc)) from exc
 
 
-def _rotate_by(entry: KeyEntry, now: datetime, every: timedelta) -> datetime | None:
-    """When a successor should sign; None where one is arranged already or `entry` does not sign."""
-    return entry.use_from + every if state(entry, now) is KeyState.ACTIVE and entry.use_until is None else None
-
-
-def _as_json(entry: KeyEntry, now: datetime, every: timedelta) -> dict[str, str | None]:
-    instants = {
-        "publish_from": entry.publish_from,
-        "use_from": entry.use_from,
-        "use_until": entry.use_until,
-        "publish_until": entry.publish_until,
-        "rotate_by": _rotate_by(entry, now, every),
-    }
-    told = {name: utc_text(at) if at else None for name, at in instants.items()}
-    return {"kid": entry.kid, "use": entry.use, "algorithm": entry.algorithm, "state": state(entry, now), **told}
-
-
-def _as_text(entry: KeyEntry, now: datetime, every: timedelta) -> str:
-    lines = [
-        f"{entry.kid}  {entry.algorithm:<5}  {state(entry, now)}",
-        f"  published from   {local_and_utc(entry.publish_from)}",
-        f"  signs from       {local_and_utc(entry.use_from)}",
-        f"  signs until      {local_and_utc(entry.use_until)}",
-        f"  published until  {local_and_utc(entry.publish_until)}",
-    ]
-    if due := _rotate_by(entry, now, every):
-        lines.append(f"  rotate by        {local_and_utc(due)}")
-    return "\n".join(lines)
-
-
-def _rotation_as_json(rotation: Rotation, now: datetime, every: timedelta) -> dict[str, object]:
-    new, old = rotation.successor, rotation.predecessor
-    return {"successor": _as_json(new, now, every), "predecessor": _as_json(old, now, every) if old else None}
-
-
-def _rotation_as_text(rotation: Rotation) -> str:
-    new, old = rotation.successor, rotation.predecessor
-    if old is None:
-        return f"{new.algorithm}: first key {new.kid}\n  It is published and signs from now on."
-    return (
-        f"{new.algorithm}: new key {new.kid}\n"
-        f"  It is published now, so that every verifier has it in time.\n"
-        f"  It signs from {local_and_utc(new.use_from)}.\n"
-        f"  Until then key {old.kid} signs. That one stays published\n"
-        f"  until {local_and_utc(old.publish_until)}, so that its last tokens stay valid."
-    )
+def _what_now_breaks(ring: KeyRing, algorithms: tuple[Algorithm, ...], rules: RotationRules, needs: Needs) -> list[str]:
+    rules, now, lines = ring.known(rules), needs.clock.now(), []
+    for algorithm in algorithms:
+        plan = plan_now(ring.entries(), algorithm, now, rules)
+        if plan.predecessor is None:
+            lines.append(f"{algorithm}: nothing signs now. A first key signs at once; nothing breaks.")
+        elif plan.heir is not None and is_noticed_everywhere(plan.heir, rules):
+            lines.append(f"{algorithm}: key {plan.heir.kid} takes over. Every verifier has it; nothing breaks.")
+        else:
+            lines.append(
+                f"{algorithm}: a key that verifiers do not have yet signs from {local_and_utc(plan.use_from)}. A service that\n"
+                "  looks for unknown keys, as authsvc.resource_server does, fetches it with the first token, or within 30\n"
+                f"  seconds. Any other one refuses new tokens for up to {span(rules.lead)}. Tokens of the old key stay valid."
+            )
+    return lines

@@ -16,35 +16,14 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from authsvc.errors import ConfigurationError, Kind
-from authsvc.keyring.schedule import Algorithm, KeyEntry, KeyringError, utc_text
+from authsvc.errors import ConfigurationError
+from authsvc.keyring.errors import KeyUnreadable, RingBusy, RingDamaged, RingNotWritable, RingUnreadable
+from authsvc.keyring.schedule import NOTICED_WITHIN, Algorithm, KeyEntry, utc_text
 
 DOCUMENT = "ring.yaml"
 SUFFIX = ".sealed"
 HEADER = "# Written by `authsvc keys`; instants are UTC. Restore it from a backup, do not edit it.\n"
 LOCK_WAIT_S = 30.0
-
-
-class RingUnreadable(KeyringError):
-    """The key ring cannot be read."""
-
-
-class RingDamaged(RingUnreadable):
-    """The key ring was read, but it does not fit together."""
-
-
-class KeyUnreadable(KeyringError):
-    """A key of the ring cannot be opened."""
-
-
-class RingNotWritable(KeyringError):
-    """The key ring cannot be written."""
-
-
-class RingBusy(KeyringError):
-    """Another process is changing the key ring. Try again in a minute."""
-
-    kind = Kind.CONFLICT
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
@@ -56,8 +35,10 @@ class _Key(BaseModel):
     kid: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$")
     use: Literal["sign"]
     algorithm: Algorithm
-    #: A bare name: the document must not be able to point outside its folder.
-    private: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*\.sealed$")
+    #: A bare name, for the document must not be able to point outside its folder; or the ARN of a key in AWS KMS.
+    private: str = Field(
+        pattern=r"^([A-Za-z0-9_][A-Za-z0-9_-]*\.sealed|arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+)$"
+    )
     publish_from: Instant
     use_from: Instant
     use_until: Instant | None
@@ -91,12 +72,21 @@ class _Document(BaseModel):
 class RingFolder:
     """One folder. Readers need no lock, because files are replaced whole; writers hold `locked`."""
 
+    noticed_within = NOTICED_WITHIN
+    #: A folder takes part in no transaction.
+    tx = None
+
     def __init__(self, url: str) -> None:
         """`url`: `dir:PATH`. Raises: ConfigurationError."""
         scheme, _, path = url.partition(":")
         if scheme != "dir" or not path:
             raise ConfigurationError(["AUTHSVC_KEYS_URL must be dir:PATH"])
         self.path = Path(path)
+
+    @property
+    def place(self) -> str:
+        """The folder as the setting names it."""
+        return str(self.path)
 
     def fingerprint(self) -> object:
         """Differs once any file of the ring was changed, replaced, removed or given other rights. A few stat calls."""
@@ -133,7 +123,7 @@ class RingFolder:
 
     def sealed(self, entry: KeyEntry) -> str:
         """The sealed private part of `entry`. Raises: KeyUnreadable."""
-        place = self.path / entry.private
+        place = self.path / _file_name(entry)
         try:
             return place.read_text("ascii")
         except OSError as exc:
@@ -142,7 +132,7 @@ class RingFolder:
             raise KeyUnreadable(f"{place} is damaged; restore it from the backup.") from exc
 
     def save(self, entries: Sequence[KeyEntry], new: Mapping[str, str]) -> None:
-        """Replace the document, after writing the sealed files in `new` (name to text). Call it inside `locked`.
+        """Replace the document, after writing the sealed texts in `new` (by kid). Call it inside `locked`.
 
         The document comes last, so whoever dies half-way leaves the old ring whole. Raises: RingNotWritable.
         """
@@ -150,8 +140,9 @@ class RingFolder:
             if not (self.path / DOCUMENT).exists():
                 # Else a first start that dies here leaves sealed files without a document, which looks like a loss.
                 self._write(DOCUMENT, _text(()))
-            for name, sealed in new.items():
-                self._write(name, sealed)
+            for entry in entries:
+                if entry.kid in new:
+                    self._write(_file_name(entry), new[entry.kid])
             self._write(DOCUMENT, _text(entries))
         except OSError as exc:
             raise RingNotWritable(f"The key ring in {self.path} cannot be written: {exc.strerror}.") from exc
@@ -174,7 +165,7 @@ class RingFolder:
             os.close(folder)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[Self]:
         """Be the only writer, among threads and processes. Raises: RingBusy after 30 s, RingNotWritable."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -187,9 +178,14 @@ class RingFolder:
             raise RingNotWritable(f"The key ring in {self.path} cannot be written: {exc.strerror}.") from exc
         try:
             _lock(handle)
-            yield
+            yield self
         finally:
             os.close(handle)
+
+
+def _file_name(entry: KeyEntry) -> str:
+    """What lies in KMS has a sealed file too: the address and the public half, which nobody shall swap."""
+    return entry.private if entry.private.endswith(SUFFIX) else f"{entry.algorithm}-{entry.kid}{SUFFIX}"
 
 
 def _lock(handle: int) -> None:

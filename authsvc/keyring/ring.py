@@ -1,33 +1,38 @@
-"""The key ring of a running process: key objects imported once, kept in memory, re-read when the ring changed."""
+"""Changing the key ring: one writer at a time, all or nothing, and never an instant without a key that signs."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Self
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
 
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from sqlalchemy.orm import Session
 
 from authsvc import logs
 from authsvc.clock import Clock
 from authsvc.crypto.seal import SealBroken, Sealer
-from authsvc.keyring import jwks, schedule
-from authsvc.keyring.folder import SUFFIX, KeyUnreadable, RingFolder, RingUnreadable
-from authsvc.keyring.schedule import (
-    NOTICED_WITHIN,
-    Algorithm,
-    KeyEntry,
-    KeyringError,
-    KeyState,
-    Plan,
-    RotationRule,
-    RotationRules,
-    RotationUnsafe,
-)
+from authsvc.db import Database
+from authsvc.keyring import schedule, urgent
+from authsvc.keyring.errors import KeyUnreadable, KmsUnavailable, NoSuchKey
+from authsvc.keyring.homes import open_home
+from authsvc.keyring.kms import Kms, signer_of
+from authsvc.keyring.makers import KmsMaker, LocalMaker, Made, Maker
+from authsvc.keyring.reader import RingHasNoSigningKey, RingIsEmpty, RingReader, SigningKey, where
+from authsvc.keyring.schedule import Algorithm, KeyEntry, Plan, RotationRule, RotationRules, RotationUnsafe
+
+__all__ = [
+    "FIRST_ALGORITHMS",
+    "RSA_BITS",
+    "KeyRing",
+    "Note",
+    "RingHasNoSigningKey",
+    "RingIsEmpty",
+    "Rotation",
+    "SigningKey",
+    "Withdrawal",
+]
 
 log = logs.logger(__name__)
 
@@ -35,22 +40,7 @@ log = logs.logger(__name__)
 FIRST_ALGORITHMS = (Algorithm.ES256, Algorithm.RS256)
 RSA_BITS = 3072
 
-
-class RingHasNoSigningKey(KeyringError):
-    """No key in the ring may sign at this instant."""
-
-
-class RingIsEmpty(RingHasNoSigningKey):
-    """The key ring is empty; `authsvc keys rotate` makes the first keys."""
-
-
-@dataclass(frozen=True)
-class SigningKey:
-    """The key to sign with now. `key` holds the private part and stays in this process."""
-
-    kid: str
-    algorithm: Algorithm
-    key: jwks.SignatureKey = field(repr=False)
+Planner = Callable[[Sequence[KeyEntry], datetime], Plan]
 
 
 @dataclass(frozen=True)
@@ -61,228 +51,293 @@ class Rotation:
     predecessor: KeyEntry | None
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A key as it was read, so that the same sealed text is never opened twice."""
-
-    sealed: str = field(repr=False)
-    key: jwks.SignatureKey = field(repr=False)
-    public: dict[str, Any]
+#: Writes the act to the audit trail, in the transaction of the change where the ring lies in the database.
+Note = Callable[[Session, Sequence[Rotation]], None]
 
 
 @dataclass(frozen=True)
-class _View:
-    """What the ring says at any instant from `since` until `until`."""
+class Withdrawal:
+    """What a withdrawal did: the key as it stands now, and the one that signs in its place; None where none was needed.
 
-    since: datetime
-    until: datetime
-    version: str
-    signing: dict[str, SigningKey]
-    signing_sets: dict[str, KeySet]
-    public: list[dict[str, Any]]
-    verification: KeySet
-
-
-class KeyRing:
-    """Says which key signs now and which keys are published. Safe to share between threads.
-
-    Asking imports no key and touches no file, except that every 5 s (by the clock) one caller looks whether the ring
-    was changed. What cannot be read then stays as it was: signing goes on from memory, and `problem` says why.
+    `warning`: what an operator must still do by hand, or "".
     """
 
-    def __init__(self, folder: RingFolder, *, sealer: Sealer, clock: Clock) -> None:
-        """`KeyRing.open` is the way in; it says what is raised."""
-        self._folder, self._sealer, self._clock = folder, sealer, clock
-        self._refreshing = threading.Lock()
-        self._entries: tuple[KeyEntry, ...] = ()
-        self._opened: dict[str, _Opened] = {}
-        self._fingerprint: object = None
-        self._problem: str | None = None
-        now = clock.now()
-        self._take(now)
-        self._view = self._look(now)
+    withdrawn: KeyEntry
+    successor: KeyEntry | None
+    warning: str = ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The keys of some algorithms as the caller knew them when it decided."""
+
+    algorithms: tuple[Algorithm, ...]
+    entries: list[KeyEntry]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A plan that was carried out, and the key that takes over by it, if any."""
+
+    plan: Plan
+    successor: KeyEntry | None
+
+
+class KeyRing(RingReader):
+    """The ring, with what may be done to it. Replicas agree: of several that change it at once, one does."""
+
+    _maker: Maker = LocalMaker()
 
     @classmethod
-    def open(cls, url: str, *, sealer: Sealer, clock: Clock) -> Self:
-        """The ring at `url` (`dir:PATH`) with every key opened that is not gone; an empty ring where there is none yet.
+    def open(
+        cls, url: str, *, sealer: Sealer, clock: Clock, database: Database | None = None, aws_endpoint_url: str = ""
+    ) -> Self:
+        """The ring at `url` with every key opened that is not gone; an empty ring where there is none yet.
 
+        `url`: `dir:PATH`, `sql:` or `kms:REGION`; the last two want the database. Nothing is asked of KMS: `prove` does.
         Raises: RingUnreadable, RingDamaged, KeyUnreadable: a process that starts must stop at them. ConfigurationError.
         """
-        return cls(RingFolder(url), sealer=sealer, clock=clock)
-
-    def active(self, algorithm: str) -> SigningKey:
-        """The key that signs with `algorithm` now. Raises: RingIsEmpty, RingHasNoSigningKey."""
-        try:
-            return self._now().signing[algorithm]
-        except KeyError:
-            raise self._nothing_signs(algorithm) from None
-
-    def active_as_key_set(self, algorithm: str) -> KeySet:
-        """That key alone in a set: joserfc picks at random from a larger one, and writes the `kid` only from a set.
-
-        Raises: RingIsEmpty, RingHasNoSigningKey.
-        """
-        try:
-            return self._now().signing_sets[algorithm]
-        except KeyError:
-            raise self._nothing_signs(algorithm) from None
-
-    def verification_key_set(self) -> KeySet:
-        """Every published key, public parts only, for checking what we signed."""
-        return self._now().verification
-
-    def public_jwks(self) -> dict[str, Any]:
-        """The JWK Set to publish (RFC 7517 section 5): public members, `use`, `alg`, `kid`. A copy for the caller."""
-        return {"keys": [dict(jwk) for jwk in self._now().public]}
-
-    def algorithms(self) -> tuple[str, ...]:
-        """The algorithms with a key that signs now, sorted; for discovery."""
-        return tuple(sorted(self._now().signing))
-
-    def entries(self) -> tuple[KeyEntry, ...]:
-        """Every entry of the ring in the order of its making, those that are gone too."""
-        self._now()
-        return self._entries
-
-    @property
-    def version(self) -> str:
-        """Changes with the document and with the state of any key, equal on every replica; for bytes kept ready."""
-        return self._now().version
-
-    @property
-    def problem(self) -> str | None:
-        """One sentence while the ring cannot be read and this process lives from memory; for readiness."""
-        self._now()
-        return self._problem
+        scheme, _, region = url.partition(":")
+        kms = Kms(region if scheme == "kms" else "", endpoint_url=aws_endpoint_url)
+        ring = cls(open_home(url, database), sealer=sealer, clock=clock, kms=kms)
+        if scheme == "kms":
+            ring._maker = KmsMaker(kms)
+        return ring
 
     def create_first_keys(self, *, rsa_bits: int = RSA_BITS) -> tuple[Rotation, ...]:
         """The keys of a first start in development: ES256 and RS256, signing at once. A ring with keys is left alone.
 
-        Raises: RingNotWritable, RingBusy, RingUnreadable, KeyUnreadable.
+        Raises: RingNotWritable, RingBusy, RingUnreadable, KeyUnreadable, KmsUnavailable.
         """
-        with self._folder.locked():
-            self._reread()
-            return () if self._entries else self._make(FIRST_ALGORITHMS, schedule.plan_first_key, rsa_bits)
+        self._reread()
+        if self._entries:
+            return ()
+        try:
+            made = self._change(
+                [_first(algorithm) for algorithm in FIRST_ALGORITHMS],
+                rsa_bits=rsa_bits,
+                seen=_Seen(tuple(Algorithm), []),
+            )
+        except RotationUnsafe:
+            return ()  # another process was first
+        log.warning("keyring.first_keys_made", place=self._home.place)
+        return _rotations(made)
 
     def rotate(
-        self, *algorithms: str, rules: RotationRules, when: datetime | None = None, rsa_bits: int = RSA_BITS
+        self,
+        *algorithms: str,
+        rules: RotationRules,
+        when: datetime | None = None,
+        rsa_bits: int = RSA_BITS,
+        note: Note | None = None,
     ) -> tuple[Rotation, ...]:
         """Arrange a new key for each algorithm, for all or for none; `schedule.plan_rotation` says when it signs.
 
         Raises: RotationUnsafe, also when somebody else changed these keys since this ring looked last: of two operators
-        who decide at the same moment one rotates. RingNotWritable, RingBusy, RingUnreadable, KeyUnreadable.
+        who decide at the same moment one rotates. RingNotWritable, RingBusy, RingUnreadable, KeyUnreadable, KmsUnavailable.
         """
+        rules, wanted = self.known(rules), tuple(dict.fromkeys(map(Algorithm, algorithms)))
+        planners = [_rotation(algorithm, rules, when) for algorithm in wanted]
+        return self._rotate(planners, wanted, rsa_bits=rsa_bits, note=note)
 
-        def plan(entries: Sequence[KeyEntry], algorithm: str, now: datetime) -> Plan:
-            return schedule.plan_rotation(entries, algorithm, now, rules, when=when)
-
-        wanted = tuple(dict.fromkeys(map(Algorithm, algorithms)))
-        seen = [entry for entry in self.entries() if entry.algorithm in wanted]
-        with self._folder.locked():
-            self._reread()
-            if seen != [entry for entry in self._entries if entry.algorithm in wanted]:
-                raise RotationUnsafe(
-                    RotationRule.RING_AS_SEEN,
-                    "Somebody else rotated these keys just now; look at `authsvc keys list` before you go on.",
-                )
-            return self._make(wanted, plan, rsa_bits)
-
-    def _make(
-        self, algorithms: Iterable[Algorithm], plan: Callable[[Sequence[KeyEntry], str, datetime], Plan], rsa_bits: int
+    def rotate_now(
+        self, *algorithms: str, rules: RotationRules, rsa_bits: int = RSA_BITS, note: Note | None = None
     ) -> tuple[Rotation, ...]:
-        for algorithm in algorithms:
-            plan(self._entries, algorithm, self._clock.now())  # a refusal comes before the slow part
-        made = [(algorithm, *jwks.generate(algorithm, rsa_bits=rsa_bits)) for algorithm in algorithms]
-        entries, now = self._entries, self._clock.now()
-        sealed, rotations = {}, []
-        for algorithm, kid, private_jwk in made:
-            arranged = plan(entries, algorithm, now)
-            successor = arranged.successor(kid, f"{algorithm}-{kid}{SUFFIX}")
-            sealed[successor.private] = self._sealer.seal(private_jwk, where=f"keyring/{kid}")
-            entries = (*arranged.kept, successor)
-            rotations.append(Rotation(successor, arranged.predecessor))
-        self._folder.save(entries, sealed)
-        self._reread()
-        return tuple(rotations)
+        """The next key of each algorithm signs as soon as every process of ours has it: `urgent.plan_now`.
 
-    def _nothing_signs(self, algorithm: str) -> RingHasNoSigningKey:
-        if not self._entries:
-            return RingIsEmpty()
-        return RingHasNoSigningKey(f"No {algorithm} key in the ring may sign at this instant.")
+        Verifiers that do not look for a key they do not know may refuse its tokens for `jwks_max_age`. Raises: as `rotate`.
+        """
+        rules, wanted = self.known(rules), tuple(dict.fromkeys(map(Algorithm, algorithms)))
+        planners = [_takeover(algorithm, rules) for algorithm in wanted]
+        return self._rotate(planners, wanted, rsa_bits=rsa_bits, note=note)
 
-    def _now(self) -> _View:
-        now, view = self._clock.now(), self._view
-        # One caller looks; the others go on with what they have rather than wait for a slow disk.
-        if not view.since <= now < view.until and self._refreshing.acquire(blocking=False):
-            try:
-                self._refresh(now)
-            finally:
-                self._refreshing.release()
-        return self._view
-
-    def _refresh(self, now: datetime) -> None:
-        if self._problem is not None or now < self._view.since or self._folder.fingerprint() != self._fingerprint:
-            try:
-                self._take(now)
-            except KeyringError as exc:
-                if self._problem != str(exc):
-                    log.error("keyring.unreadable", problem=str(exc))
-                self._problem = str(exc)
-        self._view = self._look(now, self._view)
-
-    def _reread(self) -> None:
-        with self._refreshing:
-            now = self._clock.now()
-            self._take(now)
-            self._view = self._look(now, self._view)
-
-    def _take(self, now: datetime) -> None:
-        """Read the ring; either all of it is taken over or nothing."""
-        fingerprint = self._folder.fingerprint()  # first, so that what changes meanwhile is noticed next time
-        entries = self._folder.load()
-        if self._entries and not entries:
-            raise RingUnreadable(f"The key ring in {self._folder.path} has lost its keys; restore it from the backup.")
-        opened = {entry.kid: self._open(entry) for entry in entries if schedule.state(entry, now) is not KeyState.GONE}
-        self._entries, self._opened, self._fingerprint = entries, opened, fingerprint
-        if self._problem is not None:
-            log.info("keyring.readable")
-            self._problem = None
-
-    def _open(self, entry: KeyEntry) -> _Opened:
-        sealed = self._folder.sealed(entry)
-        known = self._opened.get(entry.kid)
-        if known is not None and known.sealed == sealed:
-            return known
-        try:
-            private_jwk = self._sealer.open(sealed, where=f"keyring/{entry.kid}")
-            key = jwks.import_private(private_jwk, kid=entry.kid, algorithm=entry.algorithm)
-        except (SealBroken, JoseError, ValueError) as exc:
-            raise KeyUnreadable(
-                f"Key {entry.kid} cannot be opened: AUTHSVC_SECRET is not the one it was sealed with, "
-                f"or {entry.private} is damaged."
-            ) from exc
-        return _Opened(sealed, key, jwks.public_jwk(key))
-
-    def _look(self, now: datetime, before: _View | None = None) -> _View:
-        change = schedule.next_change(self._entries, now)
-        until = now + NOTICED_WITHIN if change is None else min(change, now + NOTICED_WITHIN)
-        states = "\n".join(f"{entry} {schedule.state(entry, now)}" for entry in self._entries)
-        version = hashlib.sha256(states.encode()).hexdigest()[:16]
-        if before is not None and before.version == version:
-            return replace(before, since=now, until=until)
-        # Only a clock that was set back while the ring is unreadable knows keys that are not open.
-        entries = [entry for entry in self._entries if entry.kid in self._opened]
-        signing: dict[str, SigningKey] = {}
-        for algorithm in Algorithm:
-            if entry := schedule.active(entries, algorithm, now):
-                signing[algorithm] = SigningKey(entry.kid, algorithm, self._opened[entry.kid].key)
-        public = [self._opened[entry.kid].public for entry in schedule.published(entries, now)]
-        return _View(
-            since=now,
-            until=until,
-            version=version,
-            signing=signing,
-            signing_sets={algorithm: KeySet([signer.key]) for algorithm, signer in signing.items()},
-            public=public,
-            verification=jwks.public_key_set(public),
+    def rotate_due(
+        self, *, rules: RotationRules, every: timedelta, rsa_bits: int = RSA_BITS, note: Note | None = None
+    ) -> tuple[Rotation, ...]:
+        """Publish the successor of every key that is to be followed within `publish_ahead`. () when none is, or when
+        another process has just done it. An empty ring stays empty. Raises: as `rotate`.
+        """
+        rules, now, entries = self.known(rules), self._clock.now(), self.entries()
+        wanted = tuple(
+            algorithm for algorithm in Algorithm if schedule.due(entries, algorithm, now, rules, every=every)
         )
+        planners = [_successor(algorithm, rules, every) for algorithm in wanted]
+        try:
+            return self._rotate(planners, wanted, rsa_bits=rsa_bits, note=note) if wanted else ()
+        except RotationUnsafe as exc:
+            if exc.rule is RotationRule.PUBLISHED_BEFORE_USE:
+                raise
+            return ()
+
+    def withdraw(
+        self, kid: str, *, rsa_bits: int = RSA_BITS, note: Callable[[Session, Withdrawal], None] | None = None
+    ) -> Withdrawal:
+        """Take `kid` out of the set at once, whatever its state; `urgent.plan_withdrawal` says what signs then.
+
+        Tokens it signed fail wherever the set is read anew. Done again, it changes nothing. In KMS the key is disabled.
+        Raises: NoSuchKey, RingNotWritable, RingBusy, RingUnreadable, KeyUnreadable, KmsUnavailable.
+        """
+        opened = self._opened.get(kid)
+
+        def tell(tx: Session, done: Sequence[_Done]) -> None:
+            if note is not None:
+                note(tx, _withdrawal(done[0], kid))
+
+        try:
+            [done] = self._change([lambda e, now: urgent.plan_withdrawal(e, kid, now)], rsa_bits=rsa_bits, tell=tell)
+        except KeyError:
+            raise NoSuchKey from None
+        withdrawal = _withdrawal(done, kid)
+        if opened is not None and (signer := signer_of(opened.key)) is not None:
+            try:
+                self._kms.disable(signer.arn)
+            except KmsUnavailable as exc:
+                return replace(withdrawal, warning=f"Disable {signer.arn} in AWS by hand: {exc}")
+        return withdrawal
+
+    def publish_candidate(self, algorithm: str, *, lasts: timedelta, rsa_bits: int = RSA_BITS) -> SigningKey:
+        """A key for a rehearsal: in the set at once, signing for nobody but the caller, gone by itself after `lasts`.
+
+        Raises: as `rotate`, but for RotationUnsafe.
+        """
+        wanted = Algorithm(algorithm)
+        planner: Planner = lambda entries, now: urgent.plan_candidate(entries, wanted, now, lasts=lasts)  # noqa: E731
+        [rotation] = _rotations(self._change([planner], rsa_bits=rsa_bits))
+        kid = rotation.successor.kid
+        return SigningKey(kid, wanted, self._opened[kid].key)
+
+    def end_candidate(self, candidate: SigningKey) -> None:
+        """Take a rehearsal's key out of the set; in KMS it is destroyed. Raises: as `withdraw`."""
+        self.withdraw(candidate.kid)
+        if (signer := signer_of(candidate.key)) is not None:
+            with suppress(KmsUnavailable):
+                self._kms.destroy(signer.arn)
+
+    def reseal(self, first: Sealer) -> tuple[int, int]:
+        """Seal everything under `first`: how many were sealed anew, how many were already.
+
+        A key that is gone and whose private part was destroyed or does not open is left as it is.
+        Raises: KeyUnreadable, RingNotWritable, RingBusy, RingUnreadable.
+        """
+        anew: dict[str, str] = {}
+        already = 0
+        with self._home.locked() as writer:
+            self._reread()
+            for entry in self._entries:
+                try:
+                    sealed = self._home.sealed(entry)
+                    with suppress(SealBroken):
+                        first.open(sealed, where=where(entry.kid))
+                        already += 1
+                        continue
+                    plain = self._sealer.open(sealed, where=where(entry.kid))
+                except (KeyUnreadable, SealBroken):
+                    if entry.kid in self._opened:
+                        raise
+                    continue
+                anew[entry.kid] = first.seal(plain, where=where(entry.kid))
+            writer.save(self._entries, anew)
+        self._reread()
+        return len(anew), already
+
+    def known(self, rules: RotationRules) -> RotationRules:
+        """`rules` with what this ring's home says about noticing a change."""
+        return replace(rules, noticed_within=self._home.noticed_within)
+
+    def _rotate(
+        self, planners: Sequence[Planner], algorithms: tuple[Algorithm, ...], *, rsa_bits: int, note: Note | None
+    ) -> tuple[Rotation, ...]:
+        def tell(tx: Session, done: Sequence[_Done]) -> None:
+            if note is not None:
+                note(tx, _rotations(done))
+
+        seen = _Seen(algorithms, [entry for entry in self.entries() if entry.algorithm in algorithms])
+        return _rotations(self._change(planners, rsa_bits=rsa_bits, seen=seen, tell=tell))
+
+    def _change(
+        self,
+        planners: Sequence[Planner],
+        *,
+        rsa_bits: int,
+        seen: _Seen | None = None,
+        tell: Callable[[Session, Sequence[_Done]], None] | None = None,
+    ) -> list[_Done]:
+        """Carry out every plan or none. `seen`: refuse when the ring is another by now.
+
+        Keys are made before the lock is taken: a second of RSA, or a call to KMS, belongs into no transaction. So plans are
+        made twice, and what a faster process made superfluous is thrown away.
+        """
+        self._reread()
+        self._check(seen)
+        drafts = [plan(self._entries, self._clock.now()) for plan in planners]  # a refusal comes before the slow part
+        made: list[tuple[Algorithm, Made]] = []
+        used: list[Made] = []
+        is_saving = False
+        try:
+            for draft in drafts:
+                if draft.makes_key:
+                    made.append((draft.algorithm, self._maker.make(draft.algorithm, rsa_bits=rsa_bits)))
+            with self._home.locked() as writer:
+                self._reread()
+                self._check(seen)
+                entries, now, done = self._entries, self._clock.now(), []
+                for planner in planners:
+                    plan = planner(entries, now)
+                    entries, successor = plan.kept, plan.heir
+                    if plan.makes_key:
+                        key = next((key for alg, key in made if alg == plan.algorithm and key not in used), None)
+                        if key is None:
+                            raise _changed_meanwhile()
+                        used.append(key)
+                        successor = plan.successor(key.kid, key.private)
+                        entries = (*entries, successor)
+                    done.append(_Done(plan, successor))
+                is_saving = True
+                writer.save(entries, {key.kid: self._sealer.seal(key.kept, where=where(key.kid)) for key in used})
+                if tell is not None and writer.tx is not None:
+                    tell(writer.tx, done)
+        finally:
+            # Once saving began, nobody can say that a key is not in the ring: better one too many in KMS than one too few.
+            for _, key in made:
+                if key not in used or not is_saving:
+                    self._maker.discard(key)
+        self._reread()
+        return done
+
+    def _check(self, seen: _Seen | None) -> None:
+        if seen and seen.entries != [entry for entry in self._entries if entry.algorithm in seen.algorithms]:
+            raise _changed_meanwhile()
+
+
+def _first(algorithm: Algorithm) -> Planner:
+    return lambda entries, now: schedule.plan_first_key(entries, algorithm, now)
+
+
+def _rotation(algorithm: Algorithm, rules: RotationRules, when: datetime | None) -> Planner:
+    return lambda entries, now: schedule.plan_rotation(entries, algorithm, now, rules, when=when)
+
+
+def _takeover(algorithm: Algorithm, rules: RotationRules) -> Planner:
+    return lambda entries, now: urgent.plan_now(entries, algorithm, now, rules)
+
+
+def _successor(algorithm: Algorithm, rules: RotationRules, every: timedelta) -> Planner:
+    """By the clock at each look: what was the earliest safe second may be too early once the key is made."""
+    return lambda entries, now: schedule.plan_rotation(
+        entries, algorithm, now, rules, when=schedule.due(entries, algorithm, now, rules, every=every)
+    )
+
+
+def _rotations(done: Sequence[_Done]) -> tuple[Rotation, ...]:
+    return tuple(Rotation(each.successor, each.plan.predecessor) for each in done if each.successor is not None)
+
+
+def _withdrawal(done: _Done, kid: str) -> Withdrawal:
+    return Withdrawal(schedule.entry_of(done.plan.kept, kid), done.successor)
+
+
+def _changed_meanwhile() -> RotationUnsafe:
+    return RotationUnsafe(
+        RotationRule.RING_AS_SEEN,
+        "Somebody else rotated these keys just now; look at `authsvc keys list` before you go on.",
+    )

@@ -35,7 +35,9 @@ def answer(error: Exception) -> Response:
         return redirect(bound_for.request.continue_to if bound_for.request else bound_for.continue_to or "/", 303)
     if is_sign_in and request.method == "GET":
         return redirect(bound_for.url("login.sign_in"), 303)
-    restart = bound_for.url("login.sign_in") if is_sign_in else request.path
+    # Only an address of ours is offered: a path such as /%5Cevil.example is a link to another host.
+    is_other_task = request.url_rule is not None and not is_sign_in
+    restart = request.full_path.rstrip("?") if is_other_task else bound_for.url("login.sign_in")
     return error_page(400, button=("Start again", restart))
 
 

@@ -10,7 +10,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request, Response
 
 from authsvc import logs
-from authsvc.db import Database, DatabaseUnavailable
+from authsvc.db import Database
+from authsvc.errors import AuthsvcError, Kind
 from authsvc.oauth.introspection import Introspection
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
@@ -68,9 +69,12 @@ def _safely(endpoint: Callable[[Request], Response]) -> Endpoint:
         except OAuth2Error as error:
             status, body, headers = error()
             return Response(json.dumps(dict(body)), status, {**dict(headers), **NO_STORE})
-        except DatabaseUnavailable as exc:
-            log.error("database.unavailable", reason=exc.detail)
-            return _json({"error": "temporarily_unavailable"}, 503, {"Retry-After": "2"})
+        except AuthsvcError as exc:
+            status = 503 if exc.kind is Kind.UNAVAILABLE else 500
+            log.error("request.refused", error=type(exc).__name__, detail=exc.detail, status=status)
+            if status == 503:
+                return _json({"error": "temporarily_unavailable"}, 503, {"Retry-After": "2"})
+            return _json({"error": "server_error"}, 500)
         except HTTPException as exc:
             return _json({"error": "invalid_request"}, exc.code or 400)
         except Exception:

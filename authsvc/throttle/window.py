@@ -10,7 +10,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from authsvc.cache import Cache
-from authsvc.policy.schema import LimitName, ThrottlePolicy
+from authsvc.policy.schema import LimitName, Rate, ThrottlePolicy
 
 
 class AddressWindows:
@@ -32,9 +32,7 @@ class AddressWindows:
 
     def _ask(self, limit: LimitName, key: str, *, count: bool) -> bool:
         key = network_of(key) if limit.endswith("_per_address") else key
-        items = [
-            RateLimitItemPerSecond(rate.count, int(rate.per.total_seconds())) for rate in self._policy.rates(limit)
-        ]
+        items = [_item(rate) for rate in self._policy.rates(limit)]
 
         def asked(limiter: MovingWindowRateLimiter) -> bool:
             return all((limiter.hit if count else limiter.test)(item, limit, key) for item in items)
@@ -44,6 +42,12 @@ class AddressWindows:
             if answer is not None:
                 return answer
         return asked(self._local)
+
+
+def _item(rate: Rate) -> RateLimitItemPerSecond:
+    """The rate as a window. A burst is a longer window at the same pace: 50 a second with a burst of 100 is 100 in 2 s."""
+    most = rate.burst or rate.count
+    return RateLimitItemPerSecond(most, int(rate.per.total_seconds()) * most // rate.count)
 
 
 def network_of(remote_address: str) -> str:

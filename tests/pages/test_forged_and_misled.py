@@ -99,6 +99,28 @@ def test_the_page_of_a_stale_form_starts_the_same_task_again(service: Service) -
     assert page.response.headers["X-Request-Id"] in page.text
 
 
+def test_a_stale_sign_out_asks_again_for_the_same_client(service: Service) -> None:
+    """The request of a client that waits for the sign-out is kept (rule 6)."""
+    service.member(service.account())
+    service.client()
+    person = service.person()
+    service.sign_in(person)
+    to = {"client_id": "ims-portal", "post_logout_redirect_uri": "https://portal.ims.test/"}
+    path = person.open("/oauth/logout", **to).path
+    assert path.startswith("/sign-out?request=")
+    answer = person.post(path, {"csrf_token": "of another time"})
+    assert (answer.status_code, f'href="{path}"' in answer.text) == (400, True)
+
+
+def test_the_page_of_a_forged_form_leads_nowhere_else(service: Service) -> None:
+    """A form from elsewhere to an address that reads like another host: the way on is ours."""
+    for path in ("//evil.example/", "/%5Cevil.example/", "/nowhere", "/sign-in%5Cx", "//evil.example/sign-in"):
+        answer = service.machine().post(path, base_url=ISSUER, data={"x": "1"})
+        assert answer.status_code in (400, 404)
+        assert 'href="/sign-in"' in answer.text
+        assert "evil" not in answer.text
+
+
 LOCAL = ["/oauth/authorize?request=1", "/accounts", "/a/b?c=d%2Fe#f", "/%09/evil.example", "/."]
 ELSEWHERE = [
     *("//evil.example", "///evil.example", "/\\evil.example", "\\/evil.example", "\\\\evil.example"),

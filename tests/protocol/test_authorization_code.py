@@ -135,7 +135,7 @@ def test_a_code_is_nothing_else_that_is_used_once(portal: Portal) -> None:
 
     assert body(portal.refresh(code))["error"] == "invalid_grant"
     assert portal.userinfo(code).status_code == 401
-    assert portal.get("/oauth/authorize", {"request": code}, portal.dana).status_code == 400
+    assert portal.get("/oauth/authorize", {"request": code}, portal.dana).status_code == 410
     stranger = portal.service.person()
     stranger.client.set_cookie("__Host-sid", code, domain="login.ims.test", secure=True, path="/")
     assert sent_back(portal.ask(stranger, prompt="none"))["error"] == "login_required"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
-from authsvc.clock import FixedClock
 from tests.protocol.portal import AUTHORIZE, LOGOUT, TOKEN, USERINFO, Portal
-from tests.support.service import CLIENT_SECRET, ISSUER, Service, make_ring
+from tests.support.service import CLIENT_SECRET, ISSUER
 
 MARK = "<zq>"
 NASTY = st.sampled_from(
@@ -118,13 +115,10 @@ def hostile(endpoint: str) -> st.SearchStrategy[dict[str, str]]:
 
 
 @pytest.fixture
-def portal(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterator[Portal]:
+def portal(portal: Portal) -> Portal:
     """Dana is signed in, so that a request may get as far as the code and its row."""
-    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
-    portal = Portal.on(service)
     portal.tokens()
-    yield portal
-    service.services.database.dispose()
+    return portal
 
 
 _addresses = itertools.cycle(f"10.{a}.{b}.{c}" for a in range(4) for b in range(250) for c in range(250))

@@ -49,3 +49,10 @@ def test_a_neighbour_in_the_same_64_shares_the_window() -> None:
     assert tries(windows, LIMIT, "2001:db8::1") == LIMIT
     assert tries(windows, 1, "2001:db8::2") == 0
     assert tries(windows, 1, "2001:db8:0:1::2") == 1
+
+
+def test_a_burst_may_come_at_once_and_no_more() -> None:
+    """policies/throttle.yaml: a client's 50 a second with a burst of 100."""
+    windows = AddressWindows(POLICY, Cache(""))
+    assert sum(windows.admit("token_per_client", "ims-portal") for _ in range(200)) == 100
+    assert windows.admit("token_per_client", "another")

@@ -1,0 +1,93 @@
+"""Amazon's services as moto plays them, over real HTTP in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from tests.support.processes import accepts, free_port, running
+
+REGION = "us-east-1"
+#: boto3 wants some; without them it would look for a machine's role over the network.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@contextmanager
+def moto_server() -> Iterator[str]:
+    """Address of an empty AWS: what AUTHSVC_AWS_ENDPOINT_URL names. It forgets everything when it ends."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with running(command, CREDENTIALS, ready=lambda: accepts(port), deadline_s=60):
+        yield f"http://127.0.0.1:{port}"
+
+
+def forget_everything(endpoint_url: str) -> None:
+    """As after its start."""
+    urllib.request.urlopen(urllib.request.Request(f"{endpoint_url}/moto-api/reset", method="POST"), timeout=10).close()
+
+
+class Gate(ThreadingHTTPServer):
+    """Stands before the server and says no when told to: moto signs with a disabled key as well, AWS does not."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _GateHandler)
+        self.behind = behind
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        #: Key ids whose signatures are refused, as those of a disabled key are.
+        self.disabled: set[str] = set()
+
+    def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        """What AWS says to this."""
+        if headers.get("X-Amz-Target", "").endswith(".Sign") and any(key.encode() in body for key in self.disabled):
+            return 400, json.dumps({"__type": "DisabledException", "message": "it is disabled"}).encode()
+        request = urllib.request.Request(self.behind, data=body, headers=headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read()
+
+
+class _GateHandler(BaseHTTPRequestHandler):
+    server: Gate
+
+    def do_POST(self) -> None:
+        """Pass on, or refuse."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        passed = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        status, answer = self.server.answer(passed, body)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        """Nothing on the test's standard error."""
+
+
+@contextmanager
+def gate(behind: str) -> Iterator[Gate]:
+    """A gate before the server at `behind`."""
+    with Gate(behind) as opened:
+        thread = Thread(target=opened.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield opened
+        finally:
+            opened.shutdown()
+            thread.join(10)
