@@ -75,7 +75,7 @@ def format_duration(value: timedelta) -> str:
 
 @dataclass(frozen=True)
 class Rate:
-    """At most `count` in any stretch of `per`. `burst`: how many may come at once; None means `count`."""
+    """`count` at once, refilled over `per`. `burst`: how many may come at once instead; None means `count`."""
 
     count: int
     per: timedelta

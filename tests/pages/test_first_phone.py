@@ -113,27 +113,27 @@ def test_mf_17_no_way_leads_past_a_phone_that_is_required(service: Service) -> N
     assert (person.cookie("sid"), service.events(Event.SESSION_STARTED)) == (None, [])
 
 
-@pytest.mark.parametrize(
-    ("typed", "words"),
-    [
-        ("", "Enter a 10-digit US number"),
-        ("555-0142", "Enter a 10-digit US number"),
-        ("512 555 0199 x5", "Enter a 10-digit US number"),
-        ("5" * 5000, "Enter a 10-digit US number"),
-        ("\0", "Enter a 10-digit US number"),
-        ("+44 7400 123456", "Enter a US number. Numbers from other countries aren’t supported at this time."),
-        ("416-555-0142", "Enter a US number. Numbers from other countries aren’t supported at this time."),
-        ("+1 876 555 0142", "Enter a US number. Numbers from other countries aren’t supported at this time."),
-        ("800 234 5678", "We can’t text that number. Enter a mobile number."),
-        ("900-234-5678", "We can’t text that number. Enter a mobile number."),
-    ],
-)
-def test_mf_25_another_number_is_refused_with_its_reason(service: Service, typed: str, words: str) -> None:
+REFUSED = [
+    ("", "Enter a 10-digit US number"),
+    ("555-0142", "Enter a 10-digit US number"),
+    ("512 555 0199 x5", "Enter a 10-digit US number"),
+    ("5" * 5000, "Enter a 10-digit US number"),
+    ("\0", "Enter a 10-digit US number"),
+    ("+44 7400 123456", "Enter a US number. Numbers from other countries aren’t supported at this time."),
+    ("416-555-0142", "Enter a US number. Numbers from other countries aren’t supported at this time."),
+    ("+1 876 555 0142", "Enter a US number. Numbers from other countries aren’t supported at this time."),
+    ("800 234 5678", "We can’t text that number. Enter a mobile number."),
+    ("900-234-5678", "We can’t text that number. Enter a mobile number."),
+]
+
+
+def test_mf_25_another_number_is_refused_with_its_reason(service: Service) -> None:
     """In the summary and at the field, with what was typed; no text leaves."""
     person = at_the_phone(service)
-    page = person.submit(phone=typed)
-    assert (page.status, page.text.count(words)) == (422, 2)
-    assert page.forms[0].fields["phone"] == typed[:40]
+    for typed, words in REFUSED:
+        page = person.submit(phone=typed)
+        assert (page.status, page.text.count(words)) == (422, 2), typed[:20]
+        assert page.forms[0].fields["phone"] == typed[:40]
     assert service.deliver() == 0
 
 

@@ -26,7 +26,8 @@ def services() -> Iterator[dict[str, Service]]:
 def service(database_url: str, ring_folder: Path, services: dict[str, Service]) -> Service:
     """The same service for every test of this folder, on an empty database, at the same instant, with nothing remembered.
 
-    Half of what a test costs is otherwise spent on starting: importing an RSA key, compiling templates and statements.
+    Half of what a test costs is otherwise spent on starting: importing an RSA key, compiling templates and statements. So a
+    test that breaks a part must mend it, or make a service of its own.
     """
     if database_url not in services:
         clock = FixedClock(START)
