@@ -173,7 +173,7 @@ def test_the_authorization_endpoint_bears_anything_alone(portal: Portal, sent: d
 
 @often
 @example(changed={"grant_type": 'x"'}, header=None)
-@example(changed={}, header="Basic JTAwOiUwMA==")
+@example(changed={"client_id": "", "client_secret": ""}, header="Basic JTAwOiUwMA==")
 @given(changed=hostile(TOKEN), header=st.one_of(st.none(), VALUES.map(lambda text: f"Basic {text}")))
 def test_the_token_endpoint_is_civil(portal: Portal, changed: dict[str, str], header: str | None) -> None:
     """A proper redemption with hostile parts, authenticated or with a hostile header."""
