@@ -25,6 +25,7 @@ from tests.support.service import SECRET
 
 AUTHSVC = [sys.executable, "-m", "authsvc"]
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
+CODES = ("sign_in_code", "verify_email_code", "phone_code")
 NETWORK_TROUBLE = (requests.ConnectionError, requests.Timeout, HTTPException)
 
 
@@ -97,16 +98,16 @@ class Served:
 
         def newest() -> str | None:
             messages = [json.loads(path.read_text()) for path in sorted((self.folder / "var/outbox").glob("*.json"))]
-            mine = [message for message in messages if message["to"] == address][after:]
+            mine = [m for m in messages if m["to"] == address and m["purpose"] in CODES][after:]
             found = CODE.search(mine[-1]["text"]) if mine else None
             return found.group() if found else None
 
         return poll(newest, what=f"a code for {address}") or ""
 
     def messages_to(self, address: str) -> int:
-        """How many messages went to an address."""
-        files = (self.folder / "var/outbox").glob("*.json")
-        return sum(json.loads(path.read_text())["to"] == address for path in files)
+        """How many codes went to an address; notices are not counted."""
+        messages = [json.loads(path.read_text()) for path in (self.folder / "var/outbox").glob("*.json")]
+        return sum(message["to"] == address and message["purpose"] in CODES for message in messages)
 
 
 @contextmanager
