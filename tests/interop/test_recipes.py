@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import re
@@ -22,7 +21,7 @@ from werkzeug.test import Client
 import authsvc.resource_server
 from authsvc.resource_server.testing import MockIssuer, State
 from tests.support.install import NODE_FOLDER
-from tests.unit.resource_server.asgi_calls import http_scope, received
+from tests.unit.resource_server.asgi_calls import completed, http_scope, received
 
 PAGE = (Path(authsvc.resource_server.__file__).parent / "RECIPES.md").read_text()
 ISSUER, AUDIENCE = "https://login.ims.example", "https://api.ims.example/investors"
@@ -72,7 +71,7 @@ def by_wsgi(app: Any) -> Ask:
 
 def by_asgi(app: Any) -> Ask:
     def ask(path: str, headers: Mapping[str, str]) -> Outcome:
-        start = asyncio.run(received(app, http_scope(path, headers)))[0]
+        start = completed(received(app, http_scope(path, headers)))[0]
         return start["status"], {name.decode(): value.decode() for name, value in start["headers"]}
 
     return ask

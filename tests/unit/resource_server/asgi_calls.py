@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def http_scope(path: str, headers: Mapping[str, str], **changes: Any) -> dict[str, Any]:
@@ -28,3 +32,9 @@ async def received(app: Any, scope: dict[str, Any]) -> list[dict[str, Any]]:
 
     await app(scope, receive, send)
     return sent
+
+
+def completed(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, from a loop in a thread of its own: Playwright leaves one running in the test's."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
