@@ -112,7 +112,8 @@ def _families(entry: KeyEntry, now: datetime) -> list[ColumnElement[bool]]:
     ]
     if entry.algorithm != ACCESS_TOKEN_ALG:
         # Other keys sign the ID tokens of clients that asked for them, and nothing else.
-        asked = select(OAuthClient.client_id).where(OAuthClient.id_token_signed_response_alg == str(entry.algorithm))
+        alg = OAuthClient.client_metadata["id_token_signed_response_alg"].as_string()
+        asked = select(OAuthClient.client_id).where(alg == str(entry.algorithm))
         live.append(TokenFamily.client_id.in_(asked))
     return live
 
@@ -132,7 +133,11 @@ def _machines(tx: Session, entry: KeyEntry) -> set[str]:
     if entry.algorithm is not Algorithm(ACCESS_TOKEN_ALG):
         return set()
     active = select(OAuthClient).where(OAuthClient.deactivated_at.is_(None))
-    return {client.client_id for client in tx.scalars(active) if "client_credentials" in client.grant_types}
+    return {
+        client.client_id
+        for client in tx.scalars(active)
+        if "client_credentials" in client.client_metadata.get("grant_types", ())
+    }
 
 
 def _count(tx: Session, query: Select[Any]) -> int:

@@ -239,14 +239,11 @@ class Provisioner:
     def _client(self, tx: Session, wanted: ClientFile, digest: str | None) -> None:
         s, row = self.services, tx.get(OAuthClient, wanted.client_id)
         fields = {
-            "client_name": wanted.client_name,
             "client_secret_digest": digest,
-            "token_endpoint_auth_method": wanted.token_endpoint_auth_method,
-            "redirect_uris": list(wanted.redirect_uris),
-            "post_logout_redirect_uris": list(wanted.post_logout_redirect_uris),
-            "grant_types": list(wanted.grant_types),
-            "scope": wanted.scope,
-            "id_token_signed_response_alg": wanted.id_token_signed_response_alg,
+            "client_metadata": wanted.metadata().stored(),
+            "first_party": wanted.first_party,
+            "minimum_acr": wanted.minimum_acr,
+            "resources": None if wanted.resources is None else list(wanted.resources),
         }
         if row is None:
             tx.add(OAuthClient(client_id=wanted.client_id, created_at=s.clock.now(), **fields))

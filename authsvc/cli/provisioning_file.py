@@ -7,19 +7,18 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from authsvc.errors import ConfigurationError
+from authsvc.oauth.client_metadata import ClientMetadata, WebAddress, scope_names
 from authsvc.policy.load import StrictLoader
-from authsvc.settings import LOOPBACK
+from authsvc.sessions import levels
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
-_SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 
 
 class Strict(BaseModel):
@@ -67,36 +66,10 @@ def _zone(value: str) -> str:
     return value
 
 
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if (
-        not (parts.scheme == "https" or loopback)
-        or not parts.hostname
-        or parts.username
-        or "#" in value
-        or "*" in value
-        or not value.isprintable()
-    ):
-        raise ValueError(
-            "must be an https address (http on a loopback address), without a fragment, a wildcard or a user name"
-        )
-    return value
-
-
 def _email(value: str) -> str:
     if not _EMAIL.fullmatch(value):
         raise ValueError("must be an email address like name@company.com")
     return value
-
-
-def _scope(value: str) -> str:
-    if not _SCOPES.fullmatch(value):
-        raise ValueError("must be scope names with one space between them")
-    return value
-
-
-WebAddress = Annotated[str, AfterValidator(_web_address)]
 
 
 class MfaSwitch(Strict):
@@ -148,40 +121,34 @@ class AccountFile(Strict):
     members: tuple[MemberFile, ...] = ()
 
 
-class ClientFile(Strict):
-    """A client, in the names of RFC 7591 and OpenID registration."""
+class ClientFile(ClientMetadata):
+    """A client: its metadata, its name and secret, and what IMS alone decides about it."""
 
     client_id: str = Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")
-    client_name: str = Field(min_length=1, max_length=200)
     client_secret: Secret | None = None
-    token_endpoint_auth_method: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
-    redirect_uris: tuple[WebAddress, ...] = ()
-    post_logout_redirect_uris: tuple[WebAddress, ...] = ()
-    grant_types: tuple[Literal["authorization_code", "refresh_token", "client_credentials"], ...] = (
-        "authorization_code",
-    )
-    scope: Annotated[str, AfterValidator(_scope)] = "openid"
-    id_token_signed_response_alg: Literal["ES256", "RS256"] = "ES256"
+    first_party: bool = True
+    minimum_acr: Literal[levels.ORDER] | None = None  # type: ignore[valid-type]  # a tuple of literals
+    resources: tuple[WebAddress, ...] | None = None
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ClientFile:
-        public = self.token_endpoint_auth_method == "none"
-        if public == (self.client_secret is not None):
+    def _has_what_it_authenticates_with(self) -> ClientFile:
+        by_secret = self.token_endpoint_auth_method in ("client_secret_basic", "client_secret_post")
+        if by_secret != (self.client_secret is not None):
             raise ValueError(
-                "a public client (token_endpoint_auth_method none) has no client_secret, every other one has"
+                "client_secret_basic and client_secret_post need a client_secret; private_key_jwt and none have none"
             )
-        if public and "client_credentials" in self.grant_types:
-            raise ValueError("a public client cannot have the grant client_credentials")
-        if "authorization_code" in self.grant_types and not self.redirect_uris:
-            raise ValueError("authorization_code needs redirect_uris")
         return self
+
+    def metadata(self) -> ClientMetadata:
+        """What the client says of itself."""
+        return ClientMetadata.model_validate({name: getattr(self, name) for name in ClientMetadata.model_fields})
 
 
 class ResourceServerFile(Strict):
     """An API that tokens are for."""
 
     identifier: WebAddress
-    scopes: tuple[Annotated[str, AfterValidator(_scope)], ...]
+    scopes: tuple[Annotated[str, AfterValidator(scope_names)], ...]
 
 
 class ProvisioningFile(Strict):

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from authsvc.crypto.tokens import Digester, same
 from authsvc.db import Database, DatabaseUnavailable
+from authsvc.oauth.client_metadata import ClientMetadata
 from authsvc.oauth.models import OAuthClient, ResourceServer
 
 #: How old what is known of a client may be; its deactivation takes that long to reach every replica (architecture 2.5).
@@ -27,20 +29,33 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     """One registered client."""
 
     client_id: str
-    client_name: str
     secret_digest: str | None
-    auth_method: str
-    redirect_uris: tuple[str, ...]
-    post_logout_redirect_uris: tuple[str, ...]
-    grant_types: frozenset[str]
-    scopes: tuple[str, ...]
-    id_token_signed_response_alg: str
+    metadata: ClientMetadata
+    first_party: bool
+    minimum_acr: str | None
+    #: The resource servers its tokens may be for; None: any that has one of its scopes.
+    resources: frozenset[str] | None
     digester: Digester
+
+    @property
+    def client_name(self) -> str:
+        """What pages call it."""
+        return self.metadata.client_name
+
+    @property
+    def auth_method(self) -> str:
+        """The one registered way to authenticate."""
+        return self.metadata.token_endpoint_auth_method
+
+    @cached_property
+    def scopes(self) -> tuple[str, ...]:
+        """Every scope it may ask for."""
+        return tuple(self.metadata.scope.split())
 
     @property
     def client_metadata(self) -> dict[str, Any]:
         """What Authlib's endpoints look up by its registered name."""
-        return {"post_logout_redirect_uris": list(self.post_logout_redirect_uris)}
+        return {"post_logout_redirect_uris": list(self.metadata.post_logout_redirect_uris)}
 
     def get_client_id(self) -> str:
         """The client_id."""
@@ -59,7 +74,7 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         """Exact string comparison (RFC 9700 4.1.3)."""
-        return redirect_uri in self.redirect_uris
+        return redirect_uri in self.metadata.redirect_uris
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Whether the secret is right; compared as digests."""
@@ -73,11 +88,11 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
 
     def check_response_type(self, response_type: str) -> bool:
         """The code flow alone is offered."""
-        return response_type == "code" and "authorization_code" in self.grant_types
+        return response_type == "code" and "authorization_code" in self.metadata.grant_types
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Whether the client registered for it."""
-        return grant_type in self.grant_types
+        return grant_type in self.metadata.grant_types
 
 
 class Registry:
@@ -132,14 +147,11 @@ class Registry:
             return None
         return Client(
             client_id=row.client_id,
-            client_name=row.client_name,
             secret_digest=row.client_secret_digest,
-            auth_method=row.token_endpoint_auth_method,
-            redirect_uris=tuple(row.redirect_uris),
-            post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
-            grant_types=frozenset(row.grant_types),
-            scopes=tuple(row.scope.split()),
-            id_token_signed_response_alg=row.id_token_signed_response_alg,
+            metadata=ClientMetadata.read(row.client_metadata),
+            first_party=row.first_party,
+            minimum_acr=row.minimum_acr,
+            resources=None if row.resources is None else frozenset(row.resources),
             digester=self._digester,
         )
 

@@ -13,19 +13,19 @@ from authsvc.db.base import Base, Digest, Id
 
 
 class OAuthClient(Base):
-    """A registered client; the columns are named as its metadata is (RFC 7591). The secret is kept as a digest."""
+    """A registered client. What it says of itself is `client_metadata` (RFC 7591); the other columns are ours to set."""
 
     __tablename__ = "oauth_client"
 
     client_id: Mapped[Id] = mapped_column(primary_key=True)
-    client_name: Mapped[str] = mapped_column(String(200))
     client_secret_digest: Mapped[str | None] = mapped_column(String(64))
-    token_endpoint_auth_method: Mapped[str] = mapped_column(String(40))
-    redirect_uris: Mapped[list[str]]
-    post_logout_redirect_uris: Mapped[list[str]]
-    grant_types: Mapped[list[str]]
-    scope: Mapped[str] = mapped_column(String(2000))
-    id_token_signed_response_alg: Mapped[str] = mapped_column(String(10))
+    client_metadata: Mapped[dict[str, Any]]
+    #: IMS's own: no consent is asked, subjects are public.
+    first_party: Mapped[bool] = mapped_column(default=True)
+    #: The least acr with which anybody enters it; no parameter lowers it (claims.md).
+    minimum_acr: Mapped[str | None] = mapped_column(String(60))
+    #: The resource servers its tokens may be for; None: any that has one of its scopes.
+    resources: Mapped[list[str] | None]
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
 

@@ -70,7 +70,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib is untyped
 
     def get_client_algorithm(self, client: Client) -> str:
         """The registered algorithm, if the ring signs with it; `none` and HS* are no algorithms of ours."""
-        alg = client.id_token_signed_response_alg
+        alg = client.metadata.id_token_signed_response_alg
         return alg if alg in self._settings.ring.algorithms() else ACCESS_TOKEN_ALG
 
     def resolve_client_private_key(self, client: Client) -> Any:

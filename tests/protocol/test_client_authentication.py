@@ -23,7 +23,7 @@ def clients(service: Service) -> Service:
     machine: dict[str, Any] = {"grant_types": ["client_credentials", "refresh_token"], "scope": "investors.read"}
     service.client("basic", **machine)
     service.client("post", token_endpoint_auth_method="client_secret_post", **machine)
-    service.client("app", public=True, grant_types=["refresh_token", "client_credentials"], scope="investors.read")
+    service.client("app", public=True, grant_types=["refresh_token"], redirect_uris=[], scope="investors.read")
     return service
 
 

@@ -29,6 +29,7 @@ from authsvc.clock import Clock, FixedClock
 from authsvc.crypto.seal import Sealer
 from authsvc.crypto.tokens import new_id
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.client_metadata import ClientMetadata
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.policy.load import Policies, load
@@ -227,9 +228,10 @@ class Service:
             "post_logout_redirect_uris": [f"{PORTAL}/"],
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access investors.read",
-            "id_token_signed_response_alg": "ES256",
             **fields,
         }
+        ours = {name: values.pop(name) for name in ("first_party", "minimum_acr", "resources") if name in values}
+        values = {"client_metadata": ClientMetadata.read(values).stored(), **ours}
         digest = None if public else self.services.digester.digest(SECRET_PURPOSE, CLIENT_SECRET)
         with self.services.database.transaction() as tx:
             tx.add(OAuthClient(client_id=client_id, client_secret_digest=digest, created_at=self.clock.now(), **values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from authlib.oauth2.rfc6749 import InvalidScopeError, UnauthorizedClientError
+from authlib.oauth2.rfc6749 import InvalidScopeError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as Authlibs
 
 from authsvc.oauth.clients import NoSuchTarget, audience_for
@@ -22,8 +22,6 @@ class ClientCredentialsGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
     def validate_requested_scope(self) -> None:
         """The scopes must be the client's own and a machine's."""
         client, asked = self.request.client, (self.request.payload.scope or "").split()
-        if client.auth_method == "none":
-            raise UnauthorizedClientError("A public client cannot act for itself.")
         if set(asked) - (set(client.scopes) - NEVER):
             raise InvalidScopeError("A scope is not one this client may have.")
 

@@ -82,14 +82,11 @@ def upgrade() -> None:
 
     op.create_table('oauth_client',
     sa.Column('client_id', sa.String(length=64), nullable=False),
-    sa.Column('client_name', sa.String(length=200), nullable=False),
     sa.Column('client_secret_digest', sa.String(length=64), nullable=True),
-    sa.Column('token_endpoint_auth_method', sa.String(length=40), nullable=False),
-    sa.Column('redirect_uris', sa.JSON(), nullable=False),
-    sa.Column('post_logout_redirect_uris', sa.JSON(), nullable=False),
-    sa.Column('grant_types', sa.JSON(), nullable=False),
-    sa.Column('scope', sa.String(length=2000), nullable=False),
-    sa.Column('id_token_signed_response_alg', sa.String(length=10), nullable=False),
+    sa.Column('client_metadata', sa.JSON(), nullable=False),
+    sa.Column('first_party', sa.Boolean(), nullable=False),
+    sa.Column('minimum_acr', sa.String(length=60), nullable=True),
+    sa.Column('resources', sa.JSON(), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('deactivated_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('client_id', name=op.f('pk_oauth_client'))
