@@ -29,7 +29,7 @@ from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
-from authsvc.login import stale, step_views
+from authsvc.login import confirm, stale, step_views
 from authsvc.login import views as login_views
 from authsvc.login.attempt import Attempts
 from authsvc.login.finish import Finish
@@ -55,6 +55,7 @@ from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
+from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
@@ -245,9 +246,10 @@ def create_app(services: Services) -> Flask:
         exempt=oauth_views.CSRF_EXEMPT,
     )
     problems.install(app)
+    guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, oauth_views.bp, brand_views.bp, health.bp):
+    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
         app.register_blueprint(blueprint)
     front = MachineFront(
         problems.with_rule(app),

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from authsvc.db.base import Base, Id
+from authsvc.db.base import Base, Digest, Id
 
 
 class Audience(StrEnum):
@@ -58,6 +58,9 @@ class AccountMfa(Base):
     methods: Mapped[list[str]]
     remember_device: Mapped[bool]
     changed_at: Mapped[datetime]
+    changed_by: Mapped[str | None] = mapped_column(ForeignKey("app_user.id", ondelete="SET NULL"))
+    #: Raised by every save: a form that shows an older one is answered, not obeyed.
+    revision: Mapped[int] = mapped_column(default=1)
 
 
 class User(Base):
@@ -70,6 +73,10 @@ class User(Base):
     password_hash: Mapped[str | None] = mapped_column(String(300))
     password_changed_at: Mapped[datetime | None]
     last_method: Mapped[str | None] = mapped_column(String(20))
+    #: Their own; None: the account's.
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    #: Sensitive acts are refused until then: somebody with their mailbox has reset the password (domain D15).
+    sensitive_acts_from: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
     email: Mapped[EmailAddress] = relationship(back_populates="user", lazy="joined", innerjoin=True)
@@ -118,11 +125,15 @@ class Membership(Base):
     audience: Mapped[str] = mapped_column(String(20))
     role: Mapped[str] = mapped_column(String(20))
     sensitive_data_access: Mapped[bool] = mapped_column(default=False)
+    #: Role-based accounts show and set these two; the portal reads them.
+    kpi_access: Mapped[bool] = mapped_column(default=False)
+    view_only: Mapped[bool] = mapped_column(default=False)
     #: Raised by whatever ends remembering (domain D6); a device row with an older value is void.
     security_epoch: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]
+    last_sign_in_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(back_populates="memberships")
     account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
@@ -131,3 +142,74 @@ class Membership(Base):
     def is_active(self) -> bool:
         """Accepted, not deactivated, in an account that is open."""
         return self.accepted_at is not None and self.deactivated_at is None and self.account.closed_at is None
+
+
+class Invitation(Base):
+    """An invitation into a membership that waits to be accepted. The newest one alone counts."""
+
+    __tablename__ = "invitation"
+    __table_args__ = (Index(None, "membership_id"),)
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    membership_id: Mapped[Id] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
+    token_digest: Mapped[Digest] = mapped_column(unique=True)
+    #: None: an operator or a service invited them.
+    invited_by: Mapped[str | None] = mapped_column(ForeignKey("app_user.id", ondelete="SET NULL"))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+
+    membership: Mapped[Membership] = relationship(lazy="joined", innerjoin=True)
+
+
+class MailedLink(Base):
+    """A link that was mailed to one address of one person, for one purpose, once. The newest of a purpose alone counts."""
+
+    __tablename__ = "mailed_link"
+    __table_args__ = (
+        Index(None, "user_id"),
+        Index(None, "expires_at"),
+        CheckConstraint("purpose IN ('reset', 'verify_email', 'not_me')", name="purpose"),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(20))
+    token_digest: Mapped[Digest] = mapped_column(unique=True)
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    #: Where it went: proves that address and no later one (security.md RC-10).
+    address: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+    voided_at: Mapped[datetime | None]
+
+
+class EmailChange(Base):
+    """The address a person wants instead; it counts once the code sent to it comes back (domain D16)."""
+
+    __tablename__ = "email_change"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    #: The subject of its challenge: a new one with every change begun.
+    id: Mapped[Id] = mapped_column(unique=True)
+    address: Mapped[str] = mapped_column(String(320))
+    canonical: Mapped[str] = mapped_column(String(320))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class DataAccessRequest(Base):
+    """Support asks for Sensitive Data Access on somebody's behalf; another operator approves (domain D12)."""
+
+    __tablename__ = "data_access_request"
+    __table_args__ = (Index(None, "membership_id"),)
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    membership_id: Mapped[Id] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
+    requested_by: Mapped[str] = mapped_column(String(200))
+    requested_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    approved_by: Mapped[str | None] = mapped_column(String(200))
+    approved_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]

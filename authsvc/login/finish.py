@@ -89,12 +89,13 @@ class Finish:
             amr=amr,
             auth_time=now if attempt.proofs_beyond_password else attempt.password_at,
             password_at=attempt.password_at,
+            code_at=now if attempt.proofs_beyond_password else None,
             device_id=device.id if device else None,
             remembered=remembered,
         )
         _, session_secret = self.sessions.start(tx, membership, standing, browser=visit.browser, previous=previous)
         self._tell(tx, attempt, membership, visit, browser_secret)
-        attempt.finished_at = now
+        membership.last_sign_in_at = attempt.finished_at = now
         attempt.handover_session = handover.wrap(secret, session_secret, where=f"attempt/session/{attempt.id}")
         attempt.handover_device = (
             handover.wrap(secret, cookie, where=f"attempt/device/{attempt.id}") if cookie else None

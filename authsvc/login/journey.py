@@ -5,6 +5,7 @@ The one place where a step becomes an address.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,11 @@ class Purpose:
     lost: bool = False
 
     @property
+    def confirms(self) -> bool:
+        """Whether somebody who is signed in confirms that it is them, rather than signing in."""
+        return self.request is not None and self.request.params.get("kind") == "confirm"
+
+    @property
     def query(self) -> dict[str, str]:
         """What every address of this sign-in carries."""
         if self.request is not None:
@@ -80,13 +86,17 @@ class Purpose:
         return url_for(endpoint) + (f"?{query}" if query else "")
 
 
-def purpose(tx: Session, kind: str = "authorization") -> Purpose:
-    """Read this tab's purpose. `kind`: of the parked requests that this page serves; another kind's id is worth nothing."""
+#: What the sign-in pages serve: a client's request, and "Confirm it's you" (ux.md S2).
+SIGN_IN = frozenset({"authorization", "confirm"})
+
+
+def purpose(tx: Session, kinds: Collection[str] = SIGN_IN) -> Purpose:
+    """Read this tab's purpose. `kinds`: of the parked requests that this page serves; another one's id is worth nothing."""
     s = services()
     request_id = request.args.get("request")
     if request_id:
         parked = s.sessions.parked(tx, request_id, browser_secret=s.cookies.read(request, BROWSER))
-        if parked is not None and parked.params.get("kind") != kind:
+        if parked is not None and parked.params.get("kind") not in kinds:
             parked = None
         account = account_by_slug(tx, parked.account_slug) if parked and parked.account_slug else None
         return Purpose(parked, None, account, lost=parked is None)

@@ -146,7 +146,7 @@ def code_page(
         target=mask_email(attempt.user.email.address)
         if step.channel == "email"
         else "your phone " + mask_phone(target or ""),
-        can_remember=rules is not None and rules.may_remember,
+        can_remember=rules is not None and rules.may_remember and not here.bound_for.confirms,
         remember_checked=bool(request.form.get("remember")),
         remember_days=policy.remembered_device.lifetime.days,
         remember_until=day(now + policy.remembered_device.lifetime, zone),

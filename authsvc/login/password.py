@@ -130,6 +130,16 @@ class PasswordStep:
         )
         return Proved(attempt, secret)
 
+    def confirm(self, tx: Session, begun: Begun, *, right: bool) -> bool:
+        """Record what the comparison said of somebody who is signed in already. A slot is given back for a right one."""
+        user = tx.get(User, begun.user_id) if begun.user_id else None
+        if not right or user is None or user.password_changed_at != begun.password_changed_at:
+            self.audit.record(tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong")
+            return False
+        for slot in begun.slots:
+            self.throttle.give_back(tx, *slot)
+        return True
+
 
 def _no_access(candidates: list[Membership], slug: str | None) -> NoAccess:
     if not candidates:

@@ -39,6 +39,9 @@ def sign_in() -> Response:
         parked = bound_for.request
         if parked is None:
             return redirect(bound_for.continue_to or "/", 303)
+        if bound_for.confirms:
+            confirmed = session.code_at is not None and session.code_at > parked.created_at
+            return redirect(parked.continue_to, 303) if confirmed else _step_up(bound_for)
         if not parked.password_after or session.password_at > parked.password_after:
             # Another tab has finished meanwhile: this one goes on to its own portal (ux.md, rule 5).
             here = parked.account_slug in (None, session.membership.account.slug)
@@ -138,7 +141,7 @@ def sign_out() -> Response:
     """The question. A client that already asked it (RP-Initiated Logout) may have it skipped."""
     s = services()
     with s.database.transaction(read_only=True) as tx:
-        bound_for, session = journey.purpose(tx, "logout"), journey.signed_in(tx)
+        bound_for, session = journey.purpose(tx, {"logout"}), journey.signed_in(tx)
         membership = session.membership if session else None
         cookie = s.cookies.read(request, journey.device_cookie(membership)) if membership else None
         device = s.devices.behind(tx, membership, cookie) if membership and cookie else None
@@ -161,7 +164,7 @@ def submit_sign_out() -> Response:
     """Sign out, on this browser; the remembered device stays remembered (domain D6), unless it is to be forgotten."""
     s, only_forget = services(), bool(request.form.get("forget"))
     with s.database.transaction() as tx:
-        bound_for, session = journey.purpose(tx, "logout"), journey.signed_in(tx)
+        bound_for, session = journey.purpose(tx, {"logout"}), journey.signed_in(tx)
         if session is not None and only_forget:
             cookie = s.cookies.read(request, journey.device_cookie(session.membership))
             s.devices.forget(tx, session.membership, cookie or "")

@@ -1,4 +1,4 @@
-"""The table of codes that are out."""
+"""Tables: the codes that are out, authenticator apps, recovery codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from authsvc.db.base import Base, Id
+from authsvc.db.base import Base, Digest, Id
 
 
 class Challenge(Base):
@@ -36,3 +36,29 @@ class Challenge(Base):
     voided_at: Mapped[datetime | None]
     #: Where it was asked for, for the message: "Chrome on macOS".
     browser: Mapped[str] = mapped_column(String(60), default="")
+
+
+class AuthenticatorApp(Base):
+    """A person's authenticator app: a sealed TOTP secret (RFC 6238). Counts once a first code has confirmed it."""
+
+    __tablename__ = "authenticator_app"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    secret_sealed: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    confirmed_at: Mapped[datetime | None]
+    #: The last time step that was accepted: it and earlier ones are spent (RFC 6238 5.2).
+    last_step: Mapped[int] = mapped_column(default=0)
+    last_used_at: Mapped[datetime | None]
+
+
+class RecoveryCode(Base):
+    """A code for the day the phone is gone; used once."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (Index(None, "user_id"),)
+
+    code_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

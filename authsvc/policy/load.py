@@ -20,18 +20,16 @@ from pydantic_core import ErrorDetails
 
 from authsvc.errors import ConfigurationError
 from authsvc.policy.schema import (
-    DURATION,
     MfaPolicy,
     PasswordPolicy,
-    Rate,
-    Section,
+    PermissionPolicy,
     SessionPolicy,
     ThrottlePolicy,
     TokenPolicy,
-    format_duration,
 )
+from authsvc.policy.values import DURATION, Rate, Section, format_duration
 
-FILES = ("mfa.yaml", "password.yaml", "tokens.yaml", "sessions.yaml", "throttle.yaml")
+FILES = ("mfa.yaml", "password.yaml", "tokens.yaml", "sessions.yaml", "throttle.yaml", "permissions.yaml")
 # How the packaged defaults are called in messages: where they really lie depends on the installation.
 PACKAGED = Path("authsvc/default_policies")
 
@@ -54,6 +52,7 @@ class Policies:
     tokens: TokenPolicy
     sessions: SessionPolicy
     throttle: ThrottlePolicy
+    permissions: PermissionPolicy
 
     @cached_property
     def hash(self) -> str:
@@ -71,7 +70,7 @@ class Policies:
 def load(directory: Path | None) -> Policies:
     """The policies in `directory`; None: the defaults that come with the package.
 
-    The folder holds exactly the five files of FILES; README.md, hidden files and what is not YAML are left alone.
+    The folder holds exactly the six files of FILES; README.md, hidden files and what is not YAML are left alone.
     Raises: PolicyError, whose `problems` has one sentence for each mistake in any file.
     """
     shown = place(directory)
@@ -93,14 +92,15 @@ def load(directory: Path | None) -> Policies:
     tokens = read("tokens.yaml", TokenPolicy)
     sessions = read("sessions.yaml", SessionPolicy)
     throttle = read("throttle.yaml", ThrottlePolicy)
+    permissions = read("permissions.yaml", PermissionPolicy)
     for name in sorted(present.difference(FILES)):
         if name.lower().endswith((".yaml", ".yml")) and not name.startswith("."):
             problems.append(f"{shown / name}: is not a policy file; the files are {', '.join(FILES)}")
     if mfa and sessions:
         problems.extend(f"{shown / 'sessions.yaml'}: {problem}" for problem in _across(mfa, sessions))
-    if problems or not (mfa and password and tokens and sessions and throttle):
+    if problems or not (mfa and password and tokens and sessions and throttle and permissions):
         raise PolicyError(problems)
-    return Policies(mfa, password, tokens, sessions, throttle)
+    return Policies(mfa, password, tokens, sessions, throttle, permissions)
 
 
 def parse(text: str, model: type[M]) -> tuple[M | None, list[str]]:

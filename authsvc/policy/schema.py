@@ -6,27 +6,30 @@ The bounds are promises of the product or of a standard: a file can tighten or r
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from phonenumbers import SUPPORTED_REGIONS
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from authsvc.errors import AuthsvcError
+from authsvc.policy.values import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Duration,
+    Rate,
+    Rates,
+    Section,
+    boolean,
+    format_duration,
+    region,
+    some_distinct,
+)
 
 Audience = Literal["team", "investors"]
 Method = Literal["email", "sms"]
+Role = Literal["super_admin", "admin", "crm_only", "kpi_only", "project_only"]
 LimitName = Literal[
     "password_per_user",
     "password_per_address",
@@ -41,13 +44,6 @@ LimitName = Literal[
     "authorize_per_address",
 ]
 
-SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
-
-# [0-9], not \d, which also takes digits of other scripts. The length keeps the largest value far below timedelta.max.
-DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([dhms])")
-_RATE = re.compile(r"([1-9][0-9]{0,6}) per ([0-9]+[a-z])(?: burst ([1-9][0-9]{0,6}))?")
-
 # The equivalent Argon2id settings of the OWASP Password Storage Cheat Sheet: (KiB of memory, iterations).
 _ARGON2_PROFILES = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 
@@ -56,104 +52,11 @@ class UnknownPolicyName(AuthsvcError, KeyError):
     """No policy goes by this name."""
 
 
-def parse_duration(text: str) -> timedelta:
-    """The length of time that "30d", "12h", "10m", "30s" or "0s" means: one whole number and one unit.
-
-    Raises: ValueError with a sentence for the person who wrote the file.
-    """
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("must be a whole number and a unit, as in 30s, 10m, 12h or 30d")
-    return int(match[1]) * UNITS[match[2]]
-
-
-def format_duration(value: timedelta) -> str:
-    """`value` in whole units of its largest exact unit, as a policy file would write it: "30d", "90m", "0s"."""
-    unit = next((unit for unit, length in UNITS.items() if value and not value % length), "s")
-    return f"{value // UNITS[unit]}{unit}"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """`count` at once, refilled over `per`. `burst`: how many may come at once instead; None means `count`."""
-
-    count: int
-    per: timedelta
-    burst: int | None = None
-
-    def __str__(self) -> str:
-        """The rate as a policy file writes it."""
-        return f"{self.count} per {format_duration(self.per)}" + (f" burst {self.burst}" if self.burst else "")
-
-
-def parse_rate(text: str) -> Rate:
-    """The rate that "10 per 15m" or "50 per 1s burst 100" means. Raises: ValueError with a sentence for the author."""
-    match = _RATE.fullmatch(text)
-    if match is None:
-        raise ValueError("must read like 10 per 15m, or 50 per 1s burst 100")
-    rate = Rate(int(match[1]), parse_duration(match[2]), int(match[3]) if match[3] else None)
-    if not SECOND <= rate.per <= 30 * DAY:
-        raise ValueError("must count over 1s to 30d")
-    if rate.burst is not None and rate.burst < rate.count:
-        raise ValueError("must not have a burst below its count")
-    return rate
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
-        raise ValueError(f"needs a unit: write a unit after the number, as in {value}s or {value}m")
-    return parse_duration(value) if isinstance(value, str) else value
-
-
-def _rate(value: object) -> object:
-    return parse_rate(value) if isinstance(value, str) else value
-
-
-def _boolean(value: object) -> object:
-    # Literal[False] alone would take 0, since 0 == False.
-    if not isinstance(value, bool):
-        raise ValueError("must be false")
-    return value
-
-
-def _some_distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    # Field(min_length=1) would count valid items only and call a list of one bad item empty.
-    if not values:
-        raise ValueError("must not be empty")
-    if len(set(values)) < len(values):
-        raise ValueError("must not name anything twice")
-    return values
-
-
-def _one_rate_per_window(rates: tuple[Rate, ...]) -> tuple[Rate, ...]:
-    if not rates:
-        raise ValueError("must not be empty")
-    if len({rate.per for rate in rates}) < len(rates):
-        raise ValueError("must not hold two rates over the same time")
-    return rates
-
-
-def _region(value: str) -> str:
-    if value not in SUPPORTED_REGIONS:
-        raise ValueError("must be a two-letter region code, as in US")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Rates = Annotated[tuple[Annotated[InstanceOf[Rate], BeforeValidator(_rate)], ...], AfterValidator(_one_rate_per_window)]
-
-
-class Section(BaseModel):
-    """A group of fields: nothing unknown, nothing converted, nothing changed after reading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
 class AudiencePolicy(Section):
     """Two-step verification of one audience. An account's own switches can only be stricter."""
 
     enforced_by_default: bool
-    methods: Annotated[tuple[Method, ...], AfterValidator(_some_distinct)]
+    methods: Annotated[tuple[Method, ...], AfterValidator(some_distinct)]
     sms_implies: Literal["email"] | None = None
     remember_device: Literal["allowed", "forbidden"]
 
@@ -201,14 +104,14 @@ class RememberedDevicePolicy(Section):
     """Browsers that pass without a code. The pages promise 30 days and no more, whatever the use in between."""
 
     lifetime: Duration = Field(ge=DAY, le=30 * DAY)
-    sliding: Annotated[Literal[False], BeforeValidator(_boolean)]
+    sliding: Annotated[Literal[False], BeforeValidator(boolean)]
     renewal_grace: Duration = Field(ge=timedelta(0), le=5 * MINUTE)
 
 
 class PhonePolicy(Section):
     """Regions whose numbers may receive codes."""
 
-    regions: Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], AfterValidator(_some_distinct)]
+    regions: Annotated[tuple[Annotated[str, AfterValidator(region)], ...], AfterValidator(some_distinct)]
 
 
 class MfaPolicy(Section):
@@ -306,6 +209,15 @@ class TokenPolicy(Section):
         return value
 
 
+class LinkPolicy(Section):
+    """How long links in mails work. Each works once."""
+
+    reset: Duration = Field(ge=5 * MINUTE, le=HOUR)
+    invitation: Duration = Field(ge=HOUR, le=30 * DAY)
+    verify_email: Duration = Field(ge=HOUR, le=7 * DAY)
+    not_me: Duration = Field(ge=HOUR, le=30 * DAY)
+
+
 class SessionPolicy(Section):
     """sessions.yaml: how long someone stays signed in, and how long unfinished sign-ins are kept."""
 
@@ -316,6 +228,11 @@ class SessionPolicy(Section):
     per_user: int = Field(ge=1, le=1000)
     attempt: Duration = Field(ge=5 * MINUTE, le=HOUR)
     authorization_request: Duration = Field(ge=5 * MINUTE, le=DAY)
+    #: For how long a password, or a code, counts as shown just now (ux.md S2).
+    recent_proof: Duration = Field(ge=MINUTE, le=HOUR)
+    #: After a password reset by mail, sensitive acts wait (domain D15).
+    sensitive_acts_frozen: Duration = Field(ge=timedelta(0), le=7 * DAY)
+    links: LinkPolicy
 
     @field_validator("idle")
     @classmethod
@@ -332,6 +249,30 @@ class SessionPolicy(Section):
         if attempt and value < attempt:
             raise ValueError(f"must not be shorter than attempt, {format_duration(attempt)}")
         return value
+
+
+class FunctionalityPermissions(Section):
+    """Accounts with the functionality-based model. Data Access is granted by support alone (domain D12)."""
+
+    administer: Annotated[tuple[Literal["admin", "member"], ...], AfterValidator(some_distinct)]
+
+
+class RolePermissions(Section):
+    """Accounts with the role-based model."""
+
+    administer: Annotated[tuple[Role, ...], AfterValidator(some_distinct)]
+    assign_roles: Annotated[tuple[Role, ...], AfterValidator(some_distinct)]
+    grant_data_access: Annotated[tuple[Role, ...], AfterValidator(some_distinct)]
+
+
+class PermissionPolicy(Section):
+    """permissions.yaml: which roles may do what, by the account's permission model (domain D12, D27, D32)."""
+
+    version: Literal["authsvc/permissions/1"] = Field(alias="schema")
+    functionality: FunctionalityPermissions
+    role: RolePermissions
+    #: How long a request for Data Access waits for its second operator.
+    data_access_request: Duration = Field(ge=HOUR, le=30 * DAY)
 
 
 class Limits(Section):

@@ -27,6 +27,8 @@ class BrowserSession(Base):
     auth_time: Mapped[datetime]
     #: When the password itself was last typed; a step-up moves auth_time and leaves this.
     password_at: Mapped[datetime]
+    #: When a code was last entered in this session; None: never. A fresh one is asked for before sensitive changes.
+    code_at: Mapped[datetime | None]
     #: The remember-device claim, if this sign-in used or enrolled a device: state, mfa_at, mfa_amr, exp (claims.md).
     device_id: Mapped[str | None] = mapped_column(String(64))
     remembered: Mapped[dict[str, Any] | None]

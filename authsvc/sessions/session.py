@@ -43,6 +43,7 @@ class Standing:
     amr: list[str]
     auth_time: datetime
     password_at: datetime
+    code_at: datetime | None = None
     device_id: str | None = None
     remembered: dict[str, Any] | None = None
 
@@ -116,6 +117,7 @@ class Sessions:
             tx.add(session)
         session.acr, session.amr = standing.acr, standing.amr
         session.auth_time, session.password_at = standing.auth_time, standing.password_at
+        session.code_at = standing.code_at
         session.device_id, session.remembered = standing.device_id, standing.remembered
         session.browser, session.last_seen_at = browser, now
         if typed_anew:
@@ -134,6 +136,17 @@ class Sessions:
         )
         self._end_oldest(tx, session)
         return session, secret
+
+    def password_shown(self, tx: Session, session: BrowserSession) -> str:
+        """Note that the password was typed again in this session; answers its new secret, the old one is dead (LG-10).
+
+        `auth_time` stays: beside an `acr` with a code it would tell services that a code was entered now (claims.md).
+        """
+        secret = new_secret()
+        session.secret_digest = self.digester.digest(PURPOSE, secret)
+        session.password_at = session.last_seen_at = self.clock.now()
+        tx.flush()
+        return secret
 
     def end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
         """Sign out; False when it had ended already. One UPDATE, so it is recorded once."""

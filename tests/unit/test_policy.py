@@ -22,17 +22,8 @@ from pydantic.fields import FieldInfo
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.policy.cli import policy as policy_group
 from authsvc.policy.load import FILES, Policies, PolicyError, StrictLoader, load, parse
-from authsvc.policy.schema import (
-    UNITS,
-    LimitName,
-    Limits,
-    MfaPolicy,
-    Rate,
-    UnknownPolicyName,
-    format_duration,
-    parse_duration,
-    parse_rate,
-)
+from authsvc.policy.schema import LimitName, Limits, MfaPolicy, UnknownPolicyName
+from authsvc.policy.values import UNITS, Rate, format_duration, parse_duration, parse_rate
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / "policies"
@@ -375,7 +366,7 @@ def test_policy_check_says_that_all_is_well(folder: Path, arguments: list[str]) 
     given_dir = [*arguments, str(folder)] if arguments else []
     result = CliRunner().invoke(policy_group, ["check", *given_dir], env={"AUTHSVC_POLICIES_DIR": str(folder)})
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"Policies are valid (hash {load(folder).short_hash}…): 5 files in {folder}.\n"
+    assert result.stdout == f"Policies are valid (hash {load(folder).short_hash}…): 6 files in {folder}.\n"
 
 
 def test_policy_check_lists_every_problem(folder: Path) -> None:
