@@ -16,11 +16,10 @@ from werkzeug.datastructures import Headers, MultiDict
 from werkzeug.wrappers import Response
 
 from authsvc.accounts.models import Account
-from authsvc.accounts.phone import Parsed, parse
 from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
-from authsvc.mfa.rules import Person, Switch, Wanted, can_meet
+from authsvc.mfa.rules import Wanted, can_meet, person_of, switch_of
 from authsvc.oauth.call import Call, checked
 from authsvc.oauth.clients import Client, NoSuchTarget, audience_for
 from authsvc.oauth.errors import InvalidTarget, RequestNotSupported, RequestUriNotSupported
@@ -34,7 +33,6 @@ from authsvc.sessions.session import Sessions
 
 ENDPOINT = "/oauth/authorize"
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-WANTED = {levels.REMEMBERED: Wanted.REMEMBERED, levels.TWO_STEP: Wanted.STEP, levels.TWO_FACTOR: Wanted.FACTOR}
 _DIGITS = re.compile(r"[0-9]{1,9}")
 LONGEST_NONCE = 500
 LONGEST_HINT = 320
@@ -216,23 +214,12 @@ class AuthorizationEndpoint:
             (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id),
             session.membership,
         )
-        switch = membership.account.mfa_for(membership.audience)
-        chosen = Switch(switch.enabled, tuple(switch.methods), switch.remember_device) if switch else None
-        phone = session.user.phone
-        usable = (
-            phone is not None
-            and phone.verified_at is not None
-            and isinstance(parse(phone.e164, regions=self.mfa.phone.regions), Parsed)
+        policy, switch = (
+            self.mfa.for_audience(membership.audience),
+            switch_of(membership.account.mfa_for(membership.audience)),
         )
-        policy = self.mfa.for_audience(membership.audience)
-        return next(
-            (
-                a
-                for a in asked
-                if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, Person(phone_usable=usable), self.channels)
-            ),
-            None,
-        )
+        person = person_of(session.user, self.mfa.phone)
+        return next((a for a in asked if can_meet(Wanted(levels.rank(a)), policy, switch, person, self.channels)), None)
 
 
 #: Authlib asks "user or not" only for prompt=none, which is answered here with more knowledge.
