@@ -42,17 +42,23 @@ from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
 from authsvc.oauth import views as oauth_views
+from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
 from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
 from authsvc.oauth.codes import Codes
+from authsvc.oauth.consent import Consents
 from authsvc.oauth.discovery import Documents
 from authsvc.oauth.families import Families
 from authsvc.oauth.guarded_fetch import GuardedFetch
+from authsvc.oauth.id_token_hint import Hints
 from authsvc.oauth.logout import Logout
 from authsvc.oauth.machine import endpoints
+from authsvc.oauth.par import PushEndpoint
+from authsvc.oauth.pushed import PushedRequests
 from authsvc.oauth.refresh import RefreshTokens
+from authsvc.oauth.request_object import RequestObjects
 from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
@@ -108,6 +114,7 @@ class Services:
     families: Families
     server: AuthorizationServer
     authorization: AuthorizationEndpoint
+    par: PushEndpoint
     userinfo: UserInfo
     documents: Documents
     logout: Logout
@@ -173,6 +180,12 @@ def build(
         audit=audit,
         tx=database.current,
     )
+    hints, client_keys = Hints(settings.issuer, ring), ClientKeys(fetch, clock)
+    reader = Reader(
+        registry,
+        RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
+        PushedRequests(policies.tokens.pushed_request, digester, clock),
+    )
     return Services(
         settings=settings,
         policies=policies,
@@ -199,13 +212,25 @@ def build(
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
         fetch=fetch,
-        client_keys=ClientKeys(fetch, clock),
+        client_keys=client_keys,
         families=families,
         server=server,
-        authorization=AuthorizationEndpoint(server, sessions, families, policies.mfa, courier.channels, clock, audit),
+        authorization=AuthorizationEndpoint(
+            reader=reader,
+            server=server,
+            hints=hints,
+            sessions=sessions,
+            families=families,
+            consents=Consents(clock, audit),
+            mfa=policies.mfa,
+            channels=courier.channels,
+            clock=clock,
+            audit=audit,
+        ),
+        par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
         userinfo=UserInfo(settings.issuer, ring, families, clock),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
-        logout=Logout(server, ring),
+        logout=Logout(server, hints),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
     )
@@ -259,7 +284,7 @@ def create_app(services: Services) -> Flask:
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},
-        endpoints=endpoints(services.database, services.server, services.userinfo),
+        endpoints=endpoints(services.database, services.server, services.userinfo, services.par),
     )
     own_host = OwnHost(front, issuer=services.settings.issuer)
     app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
@@ -283,6 +308,7 @@ def make_worker(services: Services) -> Worker:
                 part.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - timedelta(days=30))
+            s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
     return Worker(
         database=s.database,

@@ -40,6 +40,7 @@ class Families:
         resource: str,
         nonce: str | None,
         acr: str,
+        asked_claims: dict[str, list[str]] | None = None,
     ) -> TokenFamily:
         """A family that says what the session showed. `acr`: the session's effective level at this moment."""
         now = self.clock.now()
@@ -58,6 +59,7 @@ class Families:
             auth_time=session.auth_time,
             device_id=session.device_id if remembered else None,
             remembered=remembered,
+            asked_claims=asked_claims,
             created_at=now,
             expires_at=now + self.policies.tokens.refresh.lifetime,
         )
