@@ -230,7 +230,7 @@ def build(
         par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
         userinfo=UserInfo(settings.issuer, ring, families, clock),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
-        logout=Logout(server, hints),
+        logout=Logout(server, ring),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
     )

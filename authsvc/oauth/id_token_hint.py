@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from joserfc import jwt
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import User
 from authsvc.keyring.ring import KeyRing
-from authsvc.oauth.userinfo import UNREADABLE
+from authsvc.oauth.jose import UNREADABLE, verified
 from authsvc.sessions.models import BrowserSession
 
 
@@ -28,7 +27,7 @@ class Hints:
         hold (security.md TK-07).
         """
         try:
-            token = jwt.decode(hint, self.ring.verification_key_set(), algorithms=self.ring.algorithms())
+            token = verified(hint, self.ring.verification_key_set(), self.ring.algorithms())
         except UNREADABLE:
             return None
         claims: dict[str, Any] = token.claims

@@ -11,15 +11,16 @@ from werkzeug.wrappers import Request, Response
 
 from authsvc.db import Database
 from authsvc.oauth.authorization_request import Reader
-from authsvc.oauth.call import Call, read_call
+from authsvc.oauth.call import Call
 from authsvc.oauth.checks import Asked, examine
 from authsvc.oauth.client_auth import TooManyRequests
 from authsvc.oauth.clients import Client
-from authsvc.oauth.grants.authorization_code import AUTH_METHODS
+from authsvc.oauth.grants.authorization_code import AuthorizationCodeGrant
 from authsvc.oauth.id_token_hint import Hints
 from authsvc.oauth.server import AuthorizationServer
 from authsvc.throttle import AddressWindows
 
+METHODS = AuthorizationCodeGrant.TOKEN_ENDPOINT_AUTH_METHODS
 #: What shows who calls; it is no part of the request that is kept.
 CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
@@ -37,7 +38,7 @@ class PushEndpoint:
 
     def push(self, request: Request) -> Response:
         """201 with the link, or the error that the authorization endpoint would have answered (RFC 9126 2.2, 2.3)."""
-        call = read_call(request, self.server.issuer)
+        call = self.server.create_oauth2_request(request)
         try:
             client = self._authenticate(call)
             if not self.windows.admit("token_per_client", client.client_id):
@@ -55,7 +56,7 @@ class PushEndpoint:
         refusal = None
         with self.database.transaction():
             try:
-                client = self.server.authenticate_client(call, AUTH_METHODS, "par")
+                client = self.server.authenticate_client(call, METHODS, "par")
             except OAuth2Error as error:
                 refusal = error
         if refusal is not None:

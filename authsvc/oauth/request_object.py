@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, get_args
 
-from joserfc import jws, jwt
+from joserfc import jws
 from werkzeug.datastructures import MultiDict
 
 from authsvc.clock import Clock, epoch_s
@@ -18,7 +18,7 @@ from authsvc.oauth.client_keys import ClientKeys, NoUsableKeys
 from authsvc.oauth.client_metadata import ClientAlg
 from authsvc.oauth.clients import Client
 from authsvc.oauth.errors import InvalidRequestObject
-from authsvc.oauth.userinfo import UNREADABLE
+from authsvc.oauth.jose import UNREADABLE, verified
 
 ALGORITHMS: tuple[str, ...] = get_args(ClientAlg)
 #: None: many clients name no type. A type of another kind of token is refused (RFC 8725 3.11).
@@ -46,7 +46,7 @@ class RequestObjects:
         registered = client.metadata.request_object_signing_alg
         algorithms = (registered,) if registered else ALGORITHMS
         try:
-            found = jwt.decode(text, self.keys.keys(client, kid_of(text)), algorithms=algorithms)
+            found = verified(text, self.keys.keys(client, kid_of(text)), algorithms)
         except (*UNREADABLE, NoUsableKeys) as exc:
             raise InvalidRequestObject("The request object is not signed by a key of this client.") from exc
         if found.header.get("typ") not in TYPES:
@@ -75,7 +75,8 @@ class RequestObjects:
 
 def kid_of(text: str) -> str | None:
     """The key that a JWT names, before anything of it is believed. Raises what cannot be read as one: see UNREADABLE."""
-    kid = jws.extract_compact(text.encode()).headers().get("kid")
+    header = jws.extract_compact(text.encode()).headers()
+    kid = header.get("kid") if isinstance(header, dict) else None
     return kid if isinstance(kid, str) else None
 
 

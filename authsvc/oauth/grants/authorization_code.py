@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as Authlibs
 
-from authsvc.oauth.clients import Client, scope_for
+from authsvc.oauth.clients import Client
 from authsvc.oauth.codes import CodeGrant
 from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.subject import Subject
@@ -36,9 +36,8 @@ class AuthorizationCodeGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
         return Subject(family, family.membership)
 
     def generate_token(self, *, user: Subject, scope: str, include_refresh_token: bool) -> dict[str, Any]:
-        """Authlib's token, for what its audience knows of the granted scope, with our refresh token beside it."""
-        said = scope_for(user.resource, scope, self.server.registry.resources(self.server.tx()))
-        token: dict[str, Any] = super().generate_token(user=user, scope=said, include_refresh_token=False)
+        """Authlib's token, with our refresh token beside it."""
+        token: dict[str, Any] = super().generate_token(user=user, scope=scope, include_refresh_token=False)
         if include_refresh_token:
             token["refresh_token"] = self.server.refresh_tokens.first(self.server.tx(), user.family)
         return token
