@@ -89,12 +89,12 @@ def what_to_ask(
         return Ask(Reason.OUT_OF_REACH if typed_since else Reason.OTHER_PERSON, "login_required")
     if wish.account_slug is not None and wish.account_slug != session.account_slug:
         return Ask(Reason.OTHER_ACCOUNT, "account_selection_required")
-    if "select_account" in wish.prompt and (before is None or before.signed_in_at is None):
-        return Ask(Reason.ACCOUNT_WANTED, "account_selection_required")
     if "login" in wish.prompt and not typed_since:
         return Ask(Reason.PASSWORD_WANTED, "login_required")
     if wish.max_age is not None and now - session.auth_time > wish.max_age and not typed_since:
         return Ask(Reason.PASSWORD_WANTED, "login_required")
+    if "select_account" in wish.prompt and (before is None or before.signed_in_at is None):
+        return Ask(Reason.ACCOUNT_WANTED, "account_selection_required")
     if wish.needs is not None and not levels.at_least(session.acr, wish.needs):
         if not wish.reachable:
             return Ask(Reason.OUT_OF_REACH, "unmet_authentication_requirements")
