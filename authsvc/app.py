@@ -42,15 +42,23 @@ from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
 from authsvc.oauth import views as oauth_views
+from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
+from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
 from authsvc.oauth.codes import Codes
+from authsvc.oauth.consent import Consents
 from authsvc.oauth.discovery import Documents
 from authsvc.oauth.families import Families
+from authsvc.oauth.guarded_fetch import GuardedFetch
+from authsvc.oauth.id_token_hint import Hints
 from authsvc.oauth.logout import Logout
 from authsvc.oauth.machine import endpoints
+from authsvc.oauth.par import PushEndpoint
+from authsvc.oauth.pushed import PushedRequests
 from authsvc.oauth.refresh import RefreshTokens
+from authsvc.oauth.request_object import RequestObjects
 from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
@@ -102,9 +110,12 @@ class Services:
     flow: Flow
     finish: Finish
     registry: Registry
+    fetch: GuardedFetch
+    client_keys: ClientKeys
     families: Families
     server: AuthorizationServer
     authorization: AuthorizationEndpoint
+    par: PushEndpoint
     userinfo: UserInfo
     documents: Documents
     logout: Logout
@@ -156,6 +167,7 @@ def build(
     attempts = Attempts(policies.sessions, digester, clock)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
+    fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     families = Families(policies, sessions, devices, clock, audit)
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
     server = AuthorizationServer(
@@ -168,6 +180,12 @@ def build(
         id_tokens=IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock)),
         audit=audit,
         tx=database.current,
+    )
+    hints, client_keys = Hints(settings.issuer, ring), ClientKeys(fetch, clock)
+    reader = Reader(
+        registry,
+        RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
+        PushedRequests(policies.tokens.pushed_request, digester, clock),
     )
     return Services(
         settings=settings,
@@ -194,9 +212,23 @@ def build(
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
+        fetch=fetch,
+        client_keys=client_keys,
         families=families,
         server=server,
-        authorization=AuthorizationEndpoint(server, sessions, families, policies.mfa, courier.channels, clock, audit),
+        authorization=AuthorizationEndpoint(
+            reader=reader,
+            server=server,
+            hints=hints,
+            sessions=sessions,
+            families=families,
+            consents=Consents(clock, audit),
+            mfa=policies.mfa,
+            channels=courier.channels,
+            clock=clock,
+            audit=audit,
+        ),
+        par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
         userinfo=UserInfo(settings.issuer, ring, families, clock),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring),
@@ -254,7 +286,7 @@ def create_app(services: Services) -> Flask:
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},
-        endpoints=endpoints(services.database, services.server, services.userinfo),
+        endpoints=endpoints(services.database, services.server, services.userinfo, services.par),
     )
     own_host = OwnHost(front, issuer=services.settings.issuer)
     app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
@@ -278,6 +310,7 @@ def make_worker(services: Services) -> Worker:
                 part.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - timedelta(days=30))
+            s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
     return Worker(
         database=s.database,

@@ -42,6 +42,8 @@ class Event(StrEnum):
     SESSION_ENDED = "session.ended"
     CODE_ISSUED = "authorization.code_issued"
     AUTHORIZATION_REFUSED = "authorization.refused"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_DENIED = "consent.denied"
     TOKEN_ISSUED = "token.issued"
     TOKEN_REFRESHED = "token.refreshed"
     CODE_REUSED = "token.code_reused"
@@ -89,6 +91,8 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.SESSION_ENDED: frozenset({"reason"}),
     Event.CODE_ISSUED: frozenset({"scope", "acr"}),
     Event.AUTHORIZATION_REFUSED: frozenset({"error", "reason"}),
+    Event.CONSENT_GRANTED: frozenset({"scope"}),
+    Event.CONSENT_DENIED: frozenset({"scope"}),
     Event.TOKEN_ISSUED: frozenset({"grant", "scope", "family_id"}),
     Event.TOKEN_REFRESHED: frozenset({"family_id", "retry"}),
     Event.CODE_REUSED: frozenset({"family_id"}),

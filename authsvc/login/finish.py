@@ -96,6 +96,8 @@ class Finish:
         _, session_secret = self.sessions.start(tx, membership, standing, browser=visit.browser, previous=previous)
         self._tell(tx, attempt, membership, visit, browser_secret)
         membership.last_sign_in_at = attempt.finished_at = now
+        if visit.request is not None:
+            visit.request.signed_in_at = now
         attempt.handover_session = handover.wrap(secret, session_secret, where=f"attempt/session/{attempt.id}")
         attempt.handover_device = (
             handover.wrap(secret, cookie, where=f"attempt/device/{attempt.id}") if cookie else None

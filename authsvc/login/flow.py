@@ -25,7 +25,7 @@ from authsvc.login.next_step import EnrolPhone, EnterCode, Known, Progress, Step
 from authsvc.messaging.courier import Courier
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome, OneTimeCodes, clean
 from authsvc.mfa.models import Challenge
-from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, rules_for
+from authsvc.mfa.rules import MfaRules, Person, Wanted, person_of, rules_for, switch_of
 from authsvc.policy.schema import MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import SignInRequest
@@ -33,7 +33,6 @@ from authsvc.throttle import AddressWindows, Throttle, Wait
 from authsvc.throttle.lockout import Pauses
 from authsvc.web import facts
 
-WANTED = {levels.REMEMBERED: Wanted.REMEMBERED, levels.TWO_STEP: Wanted.STEP, levels.TWO_FACTOR: Wanted.FACTOR}
 CODE_PAUSE = "codes"
 #: What a person is told to wait where a network address has sent too much; its window slides.
 ADDRESS_PAUSE = timedelta(minutes=5)
@@ -95,12 +94,11 @@ class Flow:
         membership = attempt.membership
         if membership is None:
             return None
-        switch = membership.account.mfa_for(membership.audience)
         now = rules_for(
             self.policy.for_audience(membership.audience),
-            Switch(switch.enabled, tuple(switch.methods), switch.remember_device) if switch else None,
+            switch_of(membership.account.mfa_for(membership.audience)),
             person=self.person(attempt.user),
-            wanted=WANTED.get(visit.request.wanted_acr or "", Wanted.NOTHING) if visit.request else Wanted.NOTHING,
+            wanted=Wanted(levels.rank(visit.request.wanted_acr if visit.request else None)),
             channels=self.courier.channels,
             has_no_us_number=attempt.has_no_us_number,
         )
@@ -111,11 +109,7 @@ class Flow:
 
     def person(self, user: User) -> Person:
         """What the rules need to know of a person's phone."""
-        textable = user.phone is not None and isinstance(
-            parse(user.phone.e164, regions=self.policy.phone.regions), Parsed
-        )
-        verified = user.phone is not None and user.phone.verified_at is not None
-        return Person(phone_usable=textable and verified, phone_refused=user.phone is not None and not textable)
+        return person_of(user, self.policy.phone)
 
     def step(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> tuple[Step, RememberedDevice | None]:
         """What this attempt needs next, and the remembered device that stands in, if one does."""

@@ -227,7 +227,8 @@ def accounts_page(here: Here, *, errors: dict[str, str] | None = None, status: i
         accounts=listed,
         errors=errors or {},
         action=here.bound_for.url("login_steps.submit_account"),
-        restart_url=here.bound_for.url("login.sign_in"),
+        # Whoever is signed in would only be sent back here.
+        restart_url=here.bound_for.url("login.sign_in", **({"as": "other"} if here.attempt.steps_up else {})),
     )
 
 

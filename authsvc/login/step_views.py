@@ -223,6 +223,11 @@ def submit_account() -> Response:
             if chosen is None:
                 here = Here(attempt, bound_for, Visit(bound_for.request), ChooseAccount())
                 return pages.accounts_page(here, errors={"account": "Choose one of your accounts"}, status=422)
+            session, parked = journey.signed_in(tx), bound_for.request
+            if attempt.steps_up and session is not None and chosen.id == session.membership_id and parked is not None:
+                # They stay where they are, as they are: a new sign-in here could show less than this session did.
+                parked.signed_in_at = s.clock.now()
+                return redirect(parked.continue_to, 303)
             attempt.membership = chosen
             tx.flush()
         onward = journey.go_on(tx, attempt, secret, bound_for)

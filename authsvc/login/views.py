@@ -12,6 +12,7 @@ from authsvc.login import journey
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.password import NoAccess, Proved, Wrong
 from authsvc.sessions import levels
+from authsvc.sessions.models import SignInRequest
 from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
@@ -35,7 +36,8 @@ def sign_in() -> Response:
         acr = s.families.effective_acr(tx, session) if session else ""
     if bound_for.lost:
         return unusable_link()
-    if session is not None:
+    someone_else = request.args.get("as") == "other"
+    if session is not None and not someone_else:
         parked = bound_for.request
         if parked is None:
             return redirect(bound_for.continue_to or "/", 303)
@@ -45,11 +47,21 @@ def sign_in() -> Response:
         if not parked.password_after or session.password_at > parked.password_after:
             # Another tab has finished meanwhile: this one goes on to its own portal (ux.md, rule 5).
             here = parked.account_slug in (None, session.membership.account.slug)
-            if here and (parked.wanted_acr is None or levels.at_least(acr, parked.wanted_acr)):
+            if (
+                here
+                and not _must_choose(parked)
+                and (parked.wanted_acr is None or levels.at_least(acr, parked.wanted_acr))
+            ):
                 return redirect(parked.continue_to, 303)
             return _step_up(bound_for)
     hint = bound_for.request.login_hint if bound_for.request else None
-    return _password_page(bound_for, email=hint or (session.user.email.address if session else ""))
+    present = session.user.email.address if session and not someone_else else ""
+    return _password_page(bound_for, email=hint or present)
+
+
+def _must_choose(parked: SignInRequest | None) -> bool:
+    """Whether the account to enter must be chosen, whichever the person is in (prompt=select_account), and was not yet."""
+    return parked is not None and parked.choose_account and parked.signed_in_at is None
 
 
 def _step_up(bound_for: Purpose) -> Response:
@@ -60,11 +72,12 @@ def _step_up(bound_for: Purpose) -> Response:
         if session is None:
             return redirect(bound_for.url("login.sign_in"), 303)
         here = session.membership
-        stays = bound_for.account is None or bound_for.account.id == here.account_id
+        chooses = _must_choose(bound_for.request)
+        stays = not chooses and (bound_for.account is None or bound_for.account.id == here.account_id)
         open_to = [here] if stays else journey.may_enter(session.user, bound_for)
         if not open_to:
             return _refused(bound_for, NoAccess("not_a_member", ""), email=session.user.email.address)
-        membership = open_to[0] if len(open_to) == 1 else None
+        membership = open_to[0] if len(open_to) == 1 and not chooses else None
         attempt, secret = s.attempts.open(tx, session.user, membership=membership, password_at=session.password_at)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Literal, Self
 
-from authsvc.policy.schema import AudiencePolicy
+from authsvc.accounts.models import AccountMfa, User
+from authsvc.accounts.phone import Parsed, parse
+from authsvc.policy.schema import AudiencePolicy, PhonePolicy
 
 Method = Literal["sms", "email"]
 #: Text message first wherever both are listed (ux.md 1, NIST).
@@ -15,7 +17,7 @@ ORDER: tuple[Method, ...] = ("sms", "email")
 
 
 class Wanted(IntEnum):
-    """What the requesting service asks for beyond the account's own rules."""
+    """What the requesting service asks for beyond the account's own rules; numbered as sessions.levels.rank counts."""
 
     NOTHING = 0
     REMEMBERED = 1
@@ -32,12 +34,25 @@ class Switch:
     remember_device: bool
 
 
+def switch_of(row: AccountMfa | None) -> Switch | None:
+    """The account's choice, as its row has it; None where it has made none."""
+    return Switch(row.enabled, tuple(row.methods), row.remember_device) if row is not None else None
+
+
 @dataclass(frozen=True)
 class Person:
     """What decides about a person. `phone_usable`: a verified number that the region rule accepts."""
 
     phone_usable: bool
     phone_refused: bool = False
+
+
+def person_of(user: User, policy: PhonePolicy) -> Person:
+    """What the rules need to know of a person's phone."""
+    if user.phone is None:
+        return Person(phone_usable=False)
+    textable = isinstance(parse(user.phone.e164, regions=policy.regions), Parsed)
+    return Person(phone_usable=textable and user.phone.verified_at is not None, phone_refused=not textable)
 
 
 @dataclass(frozen=True)

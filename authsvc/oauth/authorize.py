@@ -1,55 +1,52 @@
-"""The authorization endpoint: check the request, ask for a sign-in if one is needed, issue the code."""
+"""The authorization endpoint: examine the request, ask for a sign-in or a consent if one is needed, issue the code."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime
 
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
-from authlib.oidc.core.errors import AccountSelectionRequiredError, LoginRequiredError
+from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import Headers, MultiDict
-from werkzeug.wrappers import Response
 
-from authsvc.accounts.models import Account
-from authsvc.accounts.phone import Parsed, parse
-from authsvc.accounts.queries import account_by_slug
+from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
-from authsvc.mfa.rules import Person, Switch, Wanted, can_meet
-from authsvc.oauth.call import Call, checked
-from authsvc.oauth.clients import Client, NoSuchTarget, audience_for
-from authsvc.oauth.errors import InvalidTarget, RequestNotSupported, RequestUriNotSupported
+from authsvc.crypto.tokens import new_id
+from authsvc.mfa.rules import Wanted, can_meet, person_of, switch_of
+from authsvc.oauth.authorization_request import AuthorizationRequest, Reader, Sent
+from authsvc.oauth.checks import Asked, examine
+from authsvc.oauth.clients import Client
+from authsvc.oauth.consent import Consents
+from authsvc.oauth.errors import InvalidRequestUri
 from authsvc.oauth.families import Families
-from authsvc.oauth.interaction import Ask, Reason, SignedIn, Wish, what_to_ask
+from authsvc.oauth.id_token_hint import Hints
+from authsvc.oauth.interaction import FINAL, Ask, Before, Reason, SignedIn, Wish, what_to_ask
+from authsvc.oauth.response_mode import Answer, granted, refused
 from authsvc.oauth.server import AuthorizationServer
 from authsvc.policy.schema import MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession, SignInRequest
 from authsvc.sessions.session import Sessions
 
+log = logs.logger(__name__)
 ENDPOINT = "/oauth/authorize"
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-WANTED = {levels.REMEMBERED: Wanted.REMEMBERED, levels.TWO_STEP: Wanted.STEP, levels.TWO_FACTOR: Wanted.FACTOR}
-_DIGITS = re.compile(r"[0-9]{1,9}")
-LONGEST_NONCE = 500
+KIND = "authorization"
 LONGEST_HINT = 320
-
-
-@dataclass(frozen=True)
-class Issued:
-    """The answer for the browser: a redirect to the client, or the client's error. `trusted_origin`: where it leads."""
-
-    response: Response
+#: A client that asks in silence is told so; that is no refusal worth a row of the trail.
+UNREMARKABLE = frozenset({"login_required", "account_selection_required", "consent_required"})
 
 
 @dataclass(frozen=True)
 class MustSignIn:
     """The request is parked; the person signs in and comes back with its id."""
+
+    request: SignInRequest
+
+
+@dataclass(frozen=True)
+class MustConsent:
+    """The request is parked; the person is asked and comes back with its id."""
 
     request: SignInRequest
 
@@ -62,12 +59,23 @@ class Unsafe:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a person is asked to agree to."""
+
+    client: Client
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AuthorizationEndpoint:
     """Answers authorization requests, first time and after a sign-in alike."""
 
+    reader: Reader
     server: AuthorizationServer
+    hints: Hints
     sessions: Sessions
     families: Families
+    consents: Consents
     mfa: MfaPolicy
     channels: Collection[str]
     clock: Clock
@@ -76,203 +84,198 @@ class AuthorizationEndpoint:
     def answer(
         self,
         tx: Session,
-        params: MultiDict[str, str],
+        sent: Sent,
         *,
         session: BrowserSession | None,
         parked: SignInRequest | None,
         browser_secret: str,
-    ) -> Issued | MustSignIn | Unsafe:
-        """Check, ask, issue; in that order, in one transaction."""
+    ) -> Answer | MustSignIn | MustConsent | Unsafe:
+        """Examine, ask, issue; in that order, in one transaction."""
+        sent = self.reader.open_pushed(tx, sent)
         try:
-            params = checked(params)
-            call = Call(method="GET", headers=Headers(), args=params, form=MultiDict(), issuer=self.server.issuer)
-            grant = self.server.get_consent_grant(call, session or _ANYONE)
+            request = self._examine(tx, sent)
         except OAuth2Error as error:
-            return self._refuse(tx, None, error, params)
-        client: Client = call.client
+            return self._refuse(tx, sent, error, waits=_waits(sent))
+        ask = self._what_to_ask(tx, request, session, parked)
+        if session is not None and ask is None:
+            return self._issue(tx, request, session, parked)
+        assert ask is not None  # noqa: S101 - without a session there is something to ask
+        if ask.reason in FINAL or "none" in request.demand.prompt:
+            return self._refuse(tx, sent, OAuth2Error(error=ask.wire_error))
+        if ask.reason is Reason.CONSENT_WANTED:
+            return MustConsent(parked or self._park(tx, request, ask, session, None, browser_secret))
+        # Parked anew each time: what is still missing may be another thing than the first time.
+        return MustSignIn(self._park(tx, request, ask, session, parked, browser_secret))
+
+    def question(self, tx: Session, parked: SignInRequest, session: BrowserSession) -> Question | None:
+        """What there is to agree to, or None: nothing any more, or something else comes first."""
         try:
-            refuse_what_is_not_offered(params)
-            resource = self._resource(tx, params, call.scope)
-            account = self._account(tx, params)
-            wish = read_wish(params, account, self._meetable_acr(params, session, account))
-            ask = what_to_ask(
-                wish,
-                self._signed_in(tx, session),
-                parked_at=parked.created_at if parked else None,
-                now=self.clock.now(),
-            )
-            if ask is not None:
-                if "none" in wish.prompt:
-                    raise (
-                        AccountSelectionRequiredError() if ask.reason is Reason.OTHER_ACCOUNT else LoginRequiredError()
-                    )
-                # Parked anew each time: what is still missing may be another thing than the first time.
-                return MustSignIn(self._park(tx, params, client, grant.redirect_uri, ask, wish, browser_secret))
-        except OAuth2Error as error:
-            error.redirect_uri, error.state = grant.redirect_uri, params.get("state")
-            return self._refuse(tx, client, error, params)
-        assert session is not None  # noqa: S101 - what_to_ask has asked for one
-        return Issued(self._issue(tx, call, client, grant.redirect_uri, resource, session))
+            request = self._examine(tx, self.reader.resume(parked, tx))
+        except OAuth2Error:
+            return None
+        ask = self._what_to_ask(tx, request, session, parked)
+        is_asked = ask is not None and ask.reason is Reason.CONSENT_WANTED
+        return Question(request.client, request.wanted_consent) if is_asked else None
+
+    def agree(self, tx: Session, question: Question, session: BrowserSession) -> None:
+        """The person's yes; the request is then answered as if it had been given before."""
+        self.consents.grant(tx, session, question.client.client_id, question.scopes)
+
+    def deny(self, tx: Session, question: Question, session: BrowserSession, parked: SignInRequest) -> Answer | Unsafe:
+        """The person's no: access_denied, and the request is over (RFC 6749 4.1.2.1)."""
+        self.consents.deny(tx, session, question.client.client_id, question.scopes)
+        sent = self.reader.resume(parked, tx)
+        if sent.pushed is not None:
+            self.reader.pushed.use(tx, sent.pushed, by=parked.id)
+        parked.answered_at = parked.answered_at or self.clock.now()
+        return self._refuse(tx, sent, AccessDeniedError("The person did not agree."))
+
+    def _examine(self, tx: Session, sent: Sent) -> AuthorizationRequest:
+        to = sent.to
+        if sent.error is not None:
+            raise sent.error
+        if to is None:
+            raise InvalidRequestError("The redirect_uri is missing or not registered for this client.")
+        return examine(Asked(sent, to, self.server, self.hints, tx))
+
+    def _what_to_ask(
+        self, tx: Session, request: AuthorizationRequest, session: BrowserSession | None, parked: SignInRequest | None
+    ) -> Ask | None:
+        before = _before(parked)
+        shown, agreed = None, True
+        if session is not None:
+            acr = self.families.effective_acr(tx, session)
+            slug = session.membership.account.slug
+            shown = SignedIn(slug, acr, session.auth_time, session.password_at, session.user_id)
+            agreed = self._agreed(tx, request, session, before)
+        return what_to_ask(self._wish(request, session), shown, before=before, now=self.clock.now(), agreed=agreed)
+
+    def _agreed(
+        self, tx: Session, request: AuthorizationRequest, session: BrowserSession, before: Before | None
+    ) -> bool:
+        """Whether the person lets the client have it. IMS's own clients are not asked for."""
+        if request.client.first_party:
+            return True
+        anew = "consent" in request.demand.prompt
+        if anew and before is None:
+            return False
+        since = before.parked_at if anew and before else None
+        return self.consents.covers(tx, session, request.client.client_id, request.wanted_consent, since=since)
+
+    def _wish(self, request: AuthorizationRequest, session: BrowserSession | None) -> Wish:
+        demand = request.demand
+        welcome = [acr for acr in demand.prefers if acr in levels.ORDER and self._can_show(acr, request, session)]
+        person = demand.person
+        return Wish(
+            demand.prompt,
+            demand.max_age,
+            welcome[0] if welcome else None,
+            demand.account.slug if demand.account else None,
+            needs=demand.needs,
+            reachable=demand.needs is None or self._can_show(demand.needs, request, session),
+            user_id=None if person is None else person.user.id if person.user else "",
+        )
+
+    def _can_show(self, acr: str, request: AuthorizationRequest, session: BrowserSession | None) -> bool:
+        """Whether this person could reach a level in the account to be entered. Whoever is unknown is asked, and then seen."""
+        if session is None:
+            return True
+        account = request.demand.account
+        membership = next(
+            (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id),
+            session.membership,
+        )
+        policy = self.mfa.for_audience(membership.audience)
+        switch = switch_of(membership.account.mfa_for(membership.audience))
+        person = person_of(session.user, self.mfa.phone)
+        return can_meet(Wanted(levels.rank(acr)), policy, switch, person, self.channels)
 
     def _issue(
-        self, tx: Session, call: Call, client: Client, redirect_uri: str, resource: str, session: BrowserSession
-    ) -> Response:
-        params = call.payload.data
+        self, tx: Session, request: AuthorizationRequest, session: BrowserSession, parked: SignInRequest | None
+    ) -> Answer | Unsafe:
+        pushed = request.sent.pushed
+        if pushed is not None and not self.reader.pushed.use(tx, pushed, by=parked.id if parked else new_id()):
+            return self._refuse(tx, request.sent, InvalidRequestUri("The request_uri was used."))
         family = self.families.begin(
             tx,
             session,
-            client_id=client.client_id,
-            scope=call.scope,
-            resource=resource,
-            nonce=params.get("nonce"),
+            client_id=request.client.client_id,
+            scope=request.scope,
+            resource=request.resource,
+            nonce=request.nonce,
             acr=self.families.effective_acr(tx, session),
+            asked_claims=request.claims.stored(),
         )
-        code = self.server.codes.issue(tx, family, redirect_uri=redirect_uri, code_challenge=params["code_challenge"])
+        to = request.to
+        code = self.server.codes.issue(tx, family, redirect_uri=to.redirect_uri, code_challenge=request.code_challenge)
         self.audit.record(
             tx,
             Event.CODE_ISSUED,
             user_id=session.user_id,
             account_id=session.membership.account_id,
             session_id=session.id,
-            client_id=client.client_id,
-            scope=call.scope,
+            client_id=request.client.client_id,
+            scope=request.scope,
             acr=family.acr,
         )
-        answer = [
-            ("code", code),
-            *([("state", params["state"])] if params.get("state") else []),
-            ("iss", self.server.issuer),
-        ]
-        return self.server.handle_response(303, "", [("Location", add_params_to_uri(redirect_uri, answer))])
+        if parked is not None:
+            parked.answered_at = parked.answered_at or self.clock.now()
+        return granted(to, self.server.issuer, code)
 
-    def _refuse(
-        self, tx: Session, client: Client | None, error: OAuth2Error, params: MultiDict[str, str]
-    ) -> Issued | Unsafe:
-        if error.error not in ("login_required", "account_selection_required"):
-            self.audit.record(
-                tx, Event.AUTHORIZATION_REFUSED, client_id=client.client_id if client else None, error=error.error
-            )
-        if not error.redirect_uri:
-            return Unsafe(error)
-        call = Call(method="GET", headers=Headers(), args=params, form=MultiDict(), issuer=self.server.issuer)
-        return Issued(self.server.handle_error_response(call, error))
+    def _refuse(self, tx: Session, sent: Sent, error: OAuth2Error, *, waits: bool = False) -> Answer | Unsafe:
+        client_id = sent.client.client_id if sent.client else None
+        log.info("oauth.refused", error=error.error, reason=error.description or "", client_id=client_id or "-")
+        if error.error not in UNREMARKABLE:
+            self.audit.record(tx, Event.AUTHORIZATION_REFUSED, client_id=client_id, error=error.error)
+        to = sent.to
+        return Unsafe(error) if to is None else refused(to, self.server.issuer, error, waits=waits)
 
     def _park(
         self,
         tx: Session,
-        params: MultiDict[str, str],
-        client: Client,
-        redirect_uri: str,
+        request: AuthorizationRequest,
         ask: Ask,
-        wish: Wish,
+        session: BrowserSession | None,
+        parked: SignInRequest | None,
         browser_secret: str,
     ) -> SignInRequest:
-        hint = params.get("login_hint")
+        demand, wish, before = request.demand, self._wish(request, session), _before(parked)
+        wanted = max((wish.acr, demand.needs), key=levels.rank)
+        since = before.parked_at if before else self.clock.now()
+        types_anew = ask.reason in (Reason.PASSWORD_WANTED, Reason.OTHER_PERSON)
         return self.sessions.park(
             tx,
             browser_secret=browser_secret,
             continue_to=ENDPOINT + "?request={id}",
-            params={"kind": "authorization", "sent": dict(params.items())},
+            params={"kind": KIND, "since": since.isoformat(), **request.sent.kept()},
             account_slug=wish.account_slug,
-            login_hint=hint if hint and len(hint) <= LONGEST_HINT and hint.isprintable() else None,
-            wanted_acr=wish.acr if wish.acr and wish.acr != levels.PASSWORD else None,
-            client_id=client.client_id,
-            client_name=client.client_name,
-            portal_origin=origin_of(redirect_uri),
-            password_after=self.clock.now() if ask.reason is Reason.PASSWORD_WANTED else None,
-        )
-
-    def _resource(self, tx: Session, params: MultiDict[str, str], scope: str) -> str:
-        try:
-            return audience_for(
-                params.get("resource"), scope, resources=self.server.registry.resources(tx), issuer=self.server.issuer
-            )
-        except NoSuchTarget as exc:
-            raise InvalidTarget("Name one registered resource.") from exc
-
-    def _account(self, tx: Session, params: MultiDict[str, str]) -> Account | None:
-        slug = params.get("account")
-        if slug is None:
-            return None
-        account = account_by_slug(tx, slug)
-        if account is None:
-            raise InvalidRequestError("There is no such account.")
-        return account
-
-    def _signed_in(self, tx: Session, session: BrowserSession | None) -> SignedIn | None:
-        if session is None:
-            return None
-        acr = self.families.effective_acr(tx, session)
-        return SignedIn(session.membership.account.slug, acr, session.auth_time, session.password_at)
-
-    def _meetable_acr(
-        self, params: MultiDict[str, str], session: BrowserSession | None, account: Account | None
-    ) -> str | None:
-        """The first of acr_values, in the client's order, that can be met; unknown people are asked for it and then seen."""
-        asked = [value for value in params.get("acr_values", "").split() if value in levels.ORDER]
-        if session is None:
-            return asked[0] if asked else None
-        membership = next(
-            (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id),
-            session.membership,
-        )
-        switch = membership.account.mfa_for(membership.audience)
-        chosen = Switch(switch.enabled, tuple(switch.methods), switch.remember_device) if switch else None
-        phone = session.user.phone
-        usable = (
-            phone is not None
-            and phone.verified_at is not None
-            and isinstance(parse(phone.e164, regions=self.mfa.phone.regions), Parsed)
-        )
-        policy = self.mfa.for_audience(membership.audience)
-        return next(
-            (
-                a
-                for a in asked
-                if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, Person(phone_usable=usable), self.channels)
-            ),
-            None,
+            login_hint=_login_hint(request),
+            wanted_acr=wanted if levels.rank(wanted) else None,
+            client_id=request.client.client_id,
+            client_name=request.client.client_name,
+            portal_origin=request.to.origin,
+            password_after=self.clock.now() if types_anew else None,
+            choose_account="select_account" in demand.prompt,
+            signed_in_at=before.signed_in_at if before else None,
         )
 
 
-#: Authlib asks "user or not" only for prompt=none, which is answered here with more knowledge.
-_ANYONE = object()
+def _before(parked: SignInRequest | None) -> Before | None:
+    """Since when a request is under way: from its first parking, however often it was parked."""
+    if parked is None:
+        return None
+    return Before(datetime.fromisoformat(parked.params["since"]), parked.signed_in_at)
 
 
-def read_wish(params: MultiDict[str, str], account: Account | None, acr: str | None) -> Wish:
-    """What the client asks. Raises: InvalidRequestError."""
-    prompt = frozenset(params.get("prompt", "").split())
-    if "none" in prompt and len(prompt) > 1:
-        raise InvalidRequestError("prompt none goes with no other value.")
-    max_age = params.get("max_age")
-    if max_age is not None and not _DIGITS.fullmatch(max_age):
-        raise InvalidRequestError("max_age must be a number of seconds.")
-    return Wish(
-        prompt & PROMPTS, timedelta(seconds=int(max_age)) if max_age else None, acr, account.slug if account else None
-    )
+def _login_hint(request: AuthorizationRequest) -> str | None:
+    """What the sign-in page fills in: what the client says, else the address of whom it means."""
+    hint, person = request.sent.params.get("login_hint"), request.demand.person
+    if hint is None and person is not None and person.user is not None:
+        return person.user.email.address
+    return hint if hint and len(hint) <= LONGEST_HINT and hint.isprintable() else None
 
 
-def refuse_what_is_not_offered(params: MultiDict[str, str]) -> None:
-    """Never ignored: a client that asks for these relies on them. Raises: OAuth2Error."""
-    if "request" in params:
-        raise RequestNotSupported("Request objects are not supported.")
-    if "request_uri" in params:
-        raise RequestUriNotSupported("Request objects are not supported.")
-    if params.get("response_mode", "query") != "query":
-        raise InvalidRequestError("The response_mode must be query.")
-    nonce = params.get("nonce", "")
-    if len(nonce) > LONGEST_NONCE or "\0" in nonce:
-        # It comes back whole or not at all: with a cut one the client would refuse a good answer.
-        raise InvalidRequestError("The nonce cannot be kept. Send 500 characters at most.")
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
-
-
-def parked_params(parked: SignInRequest) -> MultiDict[str, str]:
-    """The parameters as they were first sent: nothing on the way through sign-in can change them (security.md AZ-07)."""
-    sent: dict[str, Any] = parked.params["sent"]
-    return MultiDict(sent.items())
+def _waits(sent: Sent) -> bool:
+    """Whether an error is shown to the person before it leads on: for clients of others, unless they asked in silence (AZ-06)."""
+    quiet = "none" in sent.params.get("prompt", "").split()
+    return sent.client is not None and not sent.client.first_party and not quiet

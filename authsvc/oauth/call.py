@@ -78,7 +78,12 @@ def read_call(request: Request, issuer: str) -> Call:
 
 
 def checked(values: MultiDict[str, str]) -> MultiDict[str, str]:
-    """The parameters: each name once, of bounded size, in characters that cannot break an answer. Raises: InvalidRequestError.
+    """The parameters: each name once, of bounded size, in characters that cannot break an answer. Raises: InvalidRequestError."""
+    return plain(once(values))
+
+
+def once(values: MultiDict[str, str]) -> MultiDict[str, str]:
+    """The parameters, each sent once and of bounded size. Raises: InvalidRequestError.
 
     "Parameters sent without a value MUST be treated as if they were omitted" (RFC 6749 3.1 and 3.2), so they are.
     """
@@ -89,9 +94,14 @@ def checked(values: MultiDict[str, str]) -> MultiDict[str, str]:
             raise InvalidRequestError("A parameter was sent more than once.")
         if len(name) + len(sent[0]) > LONGEST:
             raise InvalidRequestError("A parameter is too long.")
-        if name in COPIED and not PLAIN.fullmatch(sent[0]):
-            raise InvalidRequestError("A parameter has a character that is not allowed.")
     return MultiDict((name, value) for name, value in values.items() if value)
+
+
+def plain(values: MultiDict[str, str]) -> MultiDict[str, str]:
+    """The same, once every known parameter has been seen to hold plain characters. Raises: InvalidRequestError."""
+    if not all(PLAIN.fullmatch(value) for name, value in values.items() if name in COPIED):
+        raise InvalidRequestError("A parameter has a character that is not allowed.")
+    return values
 
 
 def check_basic_header(header: str) -> None:

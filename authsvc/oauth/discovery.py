@@ -7,8 +7,11 @@ from collections.abc import Callable
 from importlib.resources import files
 
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.checks import PROMPTS
 from authsvc.oauth.clients import STANDARD_SCOPES, Registry
 from authsvc.oauth.introspection import AUTH_METHODS
+from authsvc.oauth.request_object import ALGORITHMS as REQUEST_OBJECT_ALGS
+from authsvc.oauth.response_mode import OFFERED
 from authsvc.policy.schema import TokenPolicy
 from authsvc.sessions import levels
 from authsvc.web.front import Document
@@ -34,14 +37,18 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
         "introspection_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "scopes_supported": list(scopes),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": list(OFFERED),
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(algorithms),
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(levels.ORDER),
-        "prompt_values_supported": ["none", "login"],
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
+        "prompt_values_supported": sorted(PROMPTS),
+        "display_values_supported": ["page"],
+        "claim_types_supported": ["normal"],
         "claims_supported": [
             *(
                 "iss",
@@ -60,9 +67,11 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
             ),
             *("remembered_device", "name", "email", "email_verified", "zoneinfo"),
         ],
-        "claims_parameter_supported": False,
-        "request_parameter_supported": False,
+        "claims_parameter_supported": True,
+        "request_parameter_supported": True,
         "request_uri_parameter_supported": False,
+        "require_signed_request_object": False,
+        "request_object_signing_alg_values_supported": list(REQUEST_OBJECT_ALGS),
         "authorization_response_iss_parameter_supported": True,
         "ui_locales_supported": ["en-US"],
         "service_documentation": "https://help.imscre.net/",

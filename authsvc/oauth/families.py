@@ -12,14 +12,12 @@ from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import new_id
 from authsvc.devices.remember import Devices
-from authsvc.mfa.rules import Switch, Wanted, floor
+from authsvc.mfa.rules import floor, switch_of
 from authsvc.oauth.models import AuthorizationCode, RefreshToken, TokenFamily
 from authsvc.policy.load import Policies
 from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession
 from authsvc.sessions.session import Sessions, SessionState
-
-FLOOR_ACR = {Wanted.NOTHING: levels.PASSWORD, Wanted.REMEMBERED: levels.REMEMBERED, Wanted.STEP: levels.TWO_STEP}
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class Families:
         resource: str,
         nonce: str | None,
         acr: str,
+        asked_claims: dict[str, list[str]] | None = None,
     ) -> TokenFamily:
         """A family that says what the session showed. `acr`: the session's effective level at this moment."""
         now = self.clock.now()
@@ -60,6 +59,7 @@ class Families:
             auth_time=session.auth_time,
             device_id=session.device_id if remembered else None,
             remembered=remembered,
+            asked_claims=asked_claims,
             created_at=now,
             expires_at=now + self.policies.tokens.refresh.lifetime,
         )
@@ -125,9 +125,8 @@ class Families:
 
     def _below_what_the_account_asks(self, family: TokenFamily) -> bool:
         membership = family.membership
-        switch = membership.account.mfa_for(membership.audience)
         asked = floor(
             self.policies.mfa.for_audience(membership.audience),
-            Switch(switch.enabled, tuple(switch.methods), switch.remember_device) if switch else None,
+            switch_of(membership.account.mfa_for(membership.audience)),
         )
-        return not levels.at_least(family.acr, FLOOR_ACR[asked])
+        return levels.rank(family.acr) < asked

@@ -10,22 +10,37 @@ from authsvc.sessions import levels
 
 
 class Reason(StrEnum):
-    """Why the person must be asked."""
+    """Why the person must be asked, or cannot be."""
 
     NOT_SIGNED_IN = "not_signed_in"
+    OTHER_PERSON = "other_person"
     OTHER_ACCOUNT = "other_account"
+    ACCOUNT_WANTED = "account_wanted"
     PASSWORD_WANTED = "password_wanted"
     MORE_WANTED = "more_wanted"
+    OUT_OF_REACH = "out_of_reach"
+    CONSENT_WANTED = "consent_wanted"
+
+
+#: The reasons that no sign-in mends: answered with their error at once.
+FINAL = frozenset({Reason.OUT_OF_REACH})
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the client asks of the sign-in. `acr`: the first of its acr_values that this person can meet."""
+    """What the client asks of the sign-in.
+
+    acr: the first of the values it would like that this person can meet. needs: the least that will do; `reachable` says
+    whether this person can show as much. user_id: the one person who will do; "" for somebody we do not know.
+    """
 
     prompt: frozenset[str]
     max_age: timedelta | None
     acr: str | None
     account_slug: str | None
+    needs: str | None = None
+    reachable: bool = True
+    user_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,33 +51,54 @@ class SignedIn:
     acr: str
     auth_time: datetime
     password_at: datetime
+    user_id: str = ""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was done for this request already: when it was first parked, and when a sign-in for it was finished."""
+
+    parked_at: datetime
+    signed_in_at: datetime | None
 
 
 @dataclass(frozen=True)
 class Ask:
-    """The person must go through sign-in first. `wire_error`: what prompt=none answers instead (Core 3.1.2.6)."""
+    """The person must go through sign-in or consent first. `wire_error`: what is answered where that cannot be (Core 3.1.2.6)."""
 
     reason: Reason
     wire_error: str
 
 
-def what_to_ask(wish: Wish, session: SignedIn | None, *, parked_at: datetime | None, now: datetime) -> Ask | None:
+def what_to_ask(
+    wish: Wish, session: SignedIn | None, *, before: Before | None, now: datetime, agreed: bool = True
+) -> Ask | None:
     """Why to ask, or None when the session will do.
 
-    `parked_at`: when this request was parked, if the person comes back from signing in. What they then have shown since
-    is what they can show: a voluntary acr may be answered lower, with the true one (claims.md), and `prompt=login` has
-    been done once it was done (libraries.md 1.2).
+    `before`: when the person comes back from signing in. What they then have shown since is what they can show: a voluntary
+    acr may be answered lower, with the true one (claims.md), and `prompt=login` has been done once it was done
+    (libraries.md 1.2). What the client cannot do without is asked again while it can be reached, and then refused.
+    `agreed`: the person lets this client have what it asks for.
     """
     if session is None:
         return Ask(Reason.NOT_SIGNED_IN, "login_required")
+    typed_since = before is not None and session.password_at >= before.parked_at
+    shown_since = before is not None and session.auth_time >= before.parked_at
+    if wish.user_id is not None and wish.user_id != session.user_id:
+        # Core 3.1.2.2: another person's sign-in is no positive response; asked once, for they may have meant to change.
+        return Ask(Reason.OUT_OF_REACH if typed_since else Reason.OTHER_PERSON, "login_required")
     if wish.account_slug is not None and wish.account_slug != session.account_slug:
         return Ask(Reason.OTHER_ACCOUNT, "account_selection_required")
-    typed_since = parked_at is not None and session.password_at >= parked_at
-    shown_since = parked_at is not None and session.auth_time >= parked_at
     if "login" in wish.prompt and not typed_since:
         return Ask(Reason.PASSWORD_WANTED, "login_required")
     if wish.max_age is not None and now - session.auth_time > wish.max_age and not typed_since:
         return Ask(Reason.PASSWORD_WANTED, "login_required")
+    if "select_account" in wish.prompt and (before is None or before.signed_in_at is None):
+        return Ask(Reason.ACCOUNT_WANTED, "account_selection_required")
+    if wish.needs is not None and not levels.at_least(session.acr, wish.needs):
+        if not wish.reachable:
+            return Ask(Reason.OUT_OF_REACH, "unmet_authentication_requirements")
+        return Ask(Reason.MORE_WANTED, "login_required")
     if wish.acr is not None and not levels.at_least(session.acr, wish.acr) and not shown_since:
         return Ask(Reason.MORE_WANTED, "login_required")
-    return None
+    return None if agreed else Ask(Reason.CONSENT_WANTED, "consent_required")

@@ -13,6 +13,7 @@ from authsvc import logs
 from authsvc.db import Database
 from authsvc.errors import AuthsvcError, Kind
 from authsvc.oauth.introspection import Introspection
+from authsvc.oauth.par import PushEndpoint
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
 from authsvc.web.front import Endpoint
@@ -23,7 +24,7 @@ LARGEST_BODY = 64 * 1024
 
 
 def endpoints(
-    database: Database, server: AuthorizationServer, userinfo: UserInfo
+    database: Database, server: AuthorizationServer, userinfo: UserInfo, par: PushEndpoint
 ) -> Mapping[str, Mapping[str, Endpoint]]:
     """Every machine endpoint, by path and method."""
     server.register_endpoint(Introspection(userinfo))
@@ -53,6 +54,7 @@ def endpoints(
 
     return {
         "/oauth/token": {"POST": _safely(token)},
+        "/oauth/par": {"POST": _safely(par.push)},
         "/oauth/introspect": {"POST": _safely(introspect)},
         "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
     }

@@ -62,6 +62,8 @@ class TokenFamily(Base):
     auth_time: Mapped[datetime]
     device_id: Mapped[str | None] = mapped_column(String(64))
     remembered: Mapped[dict[str, Any] | None]
+    #: Claims asked for one by one (OpenID Connect Core 5.5): the names, by where they are to appear.
+    asked_claims: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
@@ -84,6 +86,36 @@ class AuthorizationCode(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     consumed_at: Mapped[datetime | None]
+
+
+class PushedRequest(Base):
+    """An authorization request that its client left with us (RFC 9126), by the digest of its link, until it was answered."""
+
+    __tablename__ = "pushed_request"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"))
+    params: Mapped[dict[str, Any]]
+    #: Whether it came as a signed request object.
+    signed: Mapped[bool]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    consumed_at: Mapped[datetime | None]
+    #: The parked request it was answered to: that one may be answered again for a moment.
+    consumed_by: Mapped[str | None] = mapped_column(String(64))
+
+
+class Consent(Base):
+    """One scope that a person lets one client have, in one account. A row a scope: two answers at once cannot lose one."""
+
+    __tablename__ = "consent"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    account_id: Mapped[Id] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), primary_key=True)
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"), primary_key=True)
+    scope: Mapped[str] = mapped_column(String(200), primary_key=True)
+    granted_at: Mapped[datetime]
 
 
 class RefreshToken(Base):

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import rfc6749
 from authlib.oauth2.rfc6749 import OAuth2Error
 from sqlalchemy.orm import Session
@@ -117,14 +116,8 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
         return response
 
     def handle_error_response(self, request: Call, error: OAuth2Error) -> Response:
-        """The RFC's error; by redirect with `iss`, which Authlib leaves out (RFC 9207 2)."""
+        """The RFC's error, as JSON. Those that go to a client by its redirect address: response_mode.py."""
         log.info("oauth.refused", error=error.error, reason=error.description or "", client_id=_client_id(request))
-        if error.redirect_uri:
-            params = [(name, value) for name, value in error.get_body() if name != "state"]
-            if error.state:
-                params.append(("state", error.state))
-            location = add_params_to_uri(error.redirect_uri, [*params, ("iss", self.issuer)])
-            return self.handle_response(302, "", [("Location", location)])
         response: Response = super().handle_error_response(request, error)
         if response.status_code == 401 and getattr(error, "used_header", True):
             response.headers["WWW-Authenticate"] = f'Basic realm="{self.issuer}"'

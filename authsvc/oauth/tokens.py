@@ -12,6 +12,7 @@ from joserfc.jwk import KeySet
 
 from authsvc.clock import Clock, epoch_s
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.asked_claims import person_claims
 from authsvc.oauth.call import Call
 from authsvc.oauth.clients import Client
 from authsvc.oauth.subject import Machine, Subject, remembered_device_claim
@@ -97,6 +98,8 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib is untyped
         }
         if subject.family.remembered:
             claims["remembered_device"] = remembered_device_claim(subject.family.remembered, full=True)
+        if asked := (subject.family.asked_claims or {}).get("id_token"):
+            claims |= person_claims(subject.membership.user, subject.membership, asked)
         return claims | subject.authentication_claims()
 
     def get_authorization_code_claims(self, authorization_code: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from authsvc.accounts.models import User
 from authsvc.clock import Clock, epoch_s
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.asked_claims import names_for, person_claims
 from authsvc.oauth.families import Families
 from authsvc.oauth.models import TokenFamily
 
@@ -67,8 +68,5 @@ class UserInfo:
             return Refusal("insufficient_scope", 403)
         user = tx.get_one(User, family.user_id)
         found: dict[str, Any] = {"sub": user.id}
-        if "profile" in scopes:
-            found |= {"name": user.name, "zoneinfo": family.membership.account.time_zone}
-        if "email" in scopes:
-            found |= {"email": user.email.address, "email_verified": user.email.verified_at is not None}
-        return found
+        asked = (family.asked_claims or {}).get("userinfo", ())
+        return found | person_claims(user, family.membership, names_for(scopes, asked))

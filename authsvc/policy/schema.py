@@ -188,6 +188,8 @@ class TokenPolicy(Section):
     version: Literal["authsvc/tokens/1"] = Field(alias="schema")
     # RFC 6749 4.1.2: "A maximum authorization code lifetime of 10 minutes is RECOMMENDED."
     authorization_code: Duration = Field(ge=10 * SECOND, le=10 * MINUTE)
+    # RFC 9126 2.2: the lifetime of a request_uri "will typically be relatively short (e.g., between 5 and 600 seconds)".
+    pushed_request: Duration = Field(ge=5 * SECOND, le=10 * MINUTE)
     # What was revoked may live on in other services for this long: they check a signature and do not ask us.
     access_token: Duration = Field(ge=30 * SECOND, le=HOUR)
     id_token: Duration = Field(ge=30 * SECOND, le=HOUR)

@@ -19,6 +19,11 @@ def at_least(acr: str, wanted: str) -> bool:
     return acr in ORDER and wanted in ORDER and ORDER.index(acr) >= ORDER.index(wanted)
 
 
+def rank(acr: str | None) -> int:
+    """Its place in the order, from 0; what nobody knows asks for no more than a password."""
+    return ORDER.index(acr) if acr in ORDER else 0
+
+
 def describe(proofs: Collection[str], *, remembered: bool) -> tuple[str, list[str]]:
     """(acr, amr) for what was shown in this sign-in. Email is a second step and never `mfa`."""
     if "sms" in proofs:

@@ -65,6 +65,10 @@ class SignInRequest(Base):
     portal_origin: Mapped[str | None] = mapped_column(String(300))
     #: The password must have been typed after this instant (prompt=login, max_age).
     password_after: Mapped[datetime | None]
+    #: The person must choose the account to enter, whichever they are in (prompt=select_account).
+    choose_account: Mapped[bool] = mapped_column(default=False)
+    #: When a sign-in for this request was finished.
+    signed_in_at: Mapped[datetime | None]
     params: Mapped[dict[str, Any]]
     #: When it was answered. A moment later it may be answered again (a double press); then it leads to the portal.
     answered_at: Mapped[datetime | None]

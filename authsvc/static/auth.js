@@ -46,4 +46,8 @@
   var otp=d.querySelector('[data-webotp]');
   if(otp&&'OTPCredential' in window){var ac=new AbortController();otp.form.addEventListener('submit',function(){ac.abort()});
     navigator.credentials.get({otp:{transport:['sms']},signal:ac.signal}).then(function(c){if(c)otp.value=c.code}).catch(function(){})}
+  // 9. form_post: on to the client by itself.
+  all('form[data-auto]',function(f){f.submit()});
+  // 10. Consent: a click aimed at what stood here a moment ago does not count.
+  all('[data-hold]',function(p){var t=Date.now()+600;p.addEventListener('click',function(e){if(Date.now()<t)e.preventDefault()},true)});
 })();

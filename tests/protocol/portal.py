@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +15,7 @@ from tests.support.journey import Page, Person
 from tests.support.service import CALLBACK, CLIENT_SECRET, DANA, DANAS_PHONE, PASSWORD, Service, pkce
 
 AUTHORIZE, TOKEN, USERINFO, LOGOUT = "/oauth/authorize", "/oauth/token", "/oauth/userinfo", "/oauth/logout"
+PAR, CONSENT = "/oauth/par", "/oauth/consent"
 EVERYTHING = "openid profile email offline_access investors.read"
 PASSWORD_ONLY, REMEMBERED, TWO_STEP, TWO_FACTOR = levels.ORDER
 ADDRESS = {"email": DANA, "sms": DANAS_PHONE}
@@ -75,6 +77,29 @@ class Portal:
         """The bare answer to an authorization request from a person's browser; no redirect is followed."""
         self.asked += 1
         return self.get(AUTHORIZE, self.request(**changed), person or self.dana)
+
+    def push(self, *, client: tuple[str, str] | None = None, form: Any = None, **changed: str | None) -> TestResponse:
+        """The answer to a pushed request; `form` instead of a proper one."""
+        fields = form if form is not None else self.request(**changed)
+        chosen = client or self.credentials
+        headers = {}
+        if chosen is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(":".join(chosen).encode()).decode()
+        return self.service.machine().post(
+            PAR, base_url=self.service.services.settings.issuer, data=fields, headers=headers
+        )
+
+    def pushed(self, **changed: str | None) -> str:
+        """The link of a pushed request."""
+        answer = self.push(**changed)
+        assert answer.status_code == 201, answer.text
+        return str(body(answer)["request_uri"])
+
+    def open_link(self, request_uri: str, person: Person | None = None, **more: str) -> TestResponse:
+        """The bare answer to the link in a person's browser."""
+        return self.get(
+            AUTHORIZE, {"client_id": self.client_id, "request_uri": request_uri, **more}, person or self.dana
+        )
 
     def get(self, path: str, query: Any = None, person: Person | None = None, **headers: str) -> TestResponse:
         """A GET, from a person's browser or from a caller without cookies."""

@@ -79,7 +79,7 @@ def test_every_error_that_is_sent_back_carries_state_and_issuer(portal: Portal) 
         {"code_challenge_method": "plain"},
         {"request": "x"},
         {"request_uri": "https://portal.ims.test/r"},
-        {"response_mode": "form_post"},
+        {"response_mode": "fragment"},
         {"max_age": "x"},
         {"resource": "x"},
         {"nonce": "n" * 600},
@@ -193,13 +193,13 @@ def test_too_many_requests_from_one_address_get_a_page_that_says_so(service: Ser
     limit = service.services.policies.throttle.rates("authorize_per_address")[0]
     assert (limit.count, limit.per) == (120, timedelta(minutes=1))
     for _ in range(limit.count):
-        assert portal.ask(prompt="none").status_code == 302
+        assert portal.ask(prompt="none").status_code == 303
 
     answer = portal.ask(prompt="none")
 
     assert (answer.status_code, "Location" in answer.headers) == (429, False)
     assert SUPPORT_EMAIL in answer.text
-    assert portal.ask(service.person(address="203.0.113.77"), prompt="none").status_code == 302
+    assert portal.ask(service.person(address="203.0.113.77"), prompt="none").status_code == 303
 
 
 def test_an_error_page_is_for_people_and_not_json(portal: Portal) -> None:

@@ -26,19 +26,23 @@ REGISTERED = {
     *rfc8414.AuthorizationServerMetadata.REGISTRY_KEYS,
     *discovery.OpenIDProviderMetadata.REGISTRY_KEYS,
     *("authorization_response_iss_parameter_supported", "end_session_endpoint", "prompt_values_supported"),
+    # RFC 9126 5, RFC 9101 10.5.
+    *(
+        "pushed_authorization_request_endpoint",
+        "require_pushed_authorization_requests",
+        "require_signed_request_object",
+    ),
     "userinfo_endpoint",  # OpenID Discovery 3; Authlib's list lacks it
 }
 #: Members that come with features of a later release. Promised today they would be a lie.
 LATER = {
     "registration_endpoint",
     "device_authorization_endpoint",
-    "pushed_authorization_request_endpoint",
     "backchannel_authentication_endpoint",
     "check_session_iframe",
     "backchannel_logout_supported",
     "frontchannel_logout_supported",
     "dpop_signing_alg_values_supported",
-    "request_object_signing_alg_values_supported",
     "token_endpoint_auth_signing_alg_values_supported",
 }
 
@@ -93,13 +97,18 @@ def test_nothing_is_promised_that_is_not_there(portal: Portal) -> None:
 
     assert not found.keys() & LATER
     assert found["response_types_supported"] == ["code"]
-    assert found["response_modes_supported"] == ["query"]
+    assert found["response_modes_supported"] == ["query", "form_post"]
+    assert found["prompt_values_supported"] == ["consent", "login", "none", "select_account"]
+    assert found["display_values_supported"] == ["page"]
     assert found["subject_types_supported"] == ["public"]
     assert found["code_challenge_methods_supported"] == ["S256"]
     assert set(found["grant_types_supported"]) == {"authorization_code", "refresh_token", "client_credentials"}
     assert "private_key_jwt" not in found["token_endpoint_auth_methods_supported"]
-    for flag in ("claims_parameter_supported", "request_parameter_supported", "request_uri_parameter_supported"):
-        assert found[flag] is False, "left out, request_uri_parameter_supported would mean true"
+    assert found["request_uri_parameter_supported"] is False, "left out, it would mean true"
+    for flag in ("require_pushed_authorization_requests", "require_signed_request_object"):
+        assert found[flag] is False
+    for flag in ("claims_parameter_supported", "request_parameter_supported"):
+        assert found[flag] is True
     assert found["authorization_response_iss_parameter_supported"] is True
 
 

@@ -58,9 +58,8 @@ def test_a_challenge_is_required_of_every_client(service: Service, public: bool)
 def test_a_challenge_has_the_length_and_the_characters_of_the_rfc(portal: Portal) -> None:
     """RFC 7636 4.2: code-challenge = 43*128unreserved."""
     portal.sign_in()
-    for challenge in ("x" * 42, "x" * 129, "x" * 43 + "=", "x" * 43 + " ", "+/" * 22):
+    for challenge in ("x" * 42, "x" * 129, "x" * 43 + "=", "x" * 43 + " ", "x" * 43 + "\n", "+/" * 22):
         assert sent_back(portal.ask(code_challenge=challenge))["error"] == "invalid_request", challenge
-    assert portal.ask(code_challenge="x" * 43 + "\n").status_code == 400
 
 
 @both_kinds

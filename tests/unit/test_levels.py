@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 
+from authsvc.mfa.rules import Wanted
 from authsvc.resource_server.claims import LEVELS
 from authsvc.sessions import levels
 from authsvc.sessions.levels import PASSWORD, REMEMBERED, TWO_FACTOR, TWO_STEP
@@ -83,3 +84,14 @@ def test_an_unknown_level_is_never_enough_and_never_met(unknown: str) -> None:
     """What nobody defined proves nothing, and nothing proves it."""
     assert not any(levels.at_least(unknown, wanted) for wanted in (*levels.ORDER, unknown))
     assert not any(levels.at_least(acr, unknown) for acr in levels.ORDER)
+
+
+def test_what_a_service_wants_is_numbered_as_the_levels_are() -> None:
+    """mfa/ and sessions/ may not know each other, so the number is what they share; and no acr asks for nothing."""
+    assert [(levels.rank(acr), Wanted(levels.rank(acr)).name) for acr in levels.ORDER] == [
+        (0, "NOTHING"),
+        (1, "REMEMBERED"),
+        (2, "STEP"),
+        (3, "FACTOR"),
+    ]
+    assert levels.rank(None) == levels.rank("urn:example:gold") == 0
