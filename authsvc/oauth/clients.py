@@ -57,6 +57,12 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         """What Authlib's endpoints look up by its registered name."""
         return {"post_logout_redirect_uris": list(self.metadata.post_logout_redirect_uris)}
 
+    def reachable(self, resources: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        """The resource servers that this client's tokens may be for."""
+        if self.resources is None:
+            return resources
+        return {name: scopes for name, scopes in resources.items() if name in self.resources}
+
     def get_client_id(self) -> str:
         """The client_id."""
         return self.client_id
@@ -182,3 +188,15 @@ def audience_for(asked: str | None, scope: str, *, resources: dict[str, frozense
     if len(meant) > 1:
         raise NoSuchTarget
     return meant[0] if meant else issuer
+
+
+def scope_for(resource: str, scope: str, resources: dict[str, frozenset[str]]) -> str:
+    """What of a granted scope an access token for `resource` says: what that audience knows, in the order granted (RFC 8707 3).
+
+    `resources`: every registered API, not only the client's own. Names that belong to no API are this service's, and so are
+    the standard ones; those stay in every token, for UserInfo takes a token for any audience.
+    """
+    theirs = frozenset().union(*(scopes for name, scopes in resources.items() if name != resource))
+    known = resources.get(resource, frozenset()) | frozenset(STANDARD_SCOPES)
+    is_ours = resource not in resources
+    return " ".join(name for name in scope.split() if name in known or (is_ours and name not in theirs))
