@@ -69,10 +69,10 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer fo
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 alg_option = click.option(
     "--alg",
-    type=click.Choice(["all", *FIRST_ALGORITHMS]),
+    type=click.Choice(["all", *Algorithm]),
     default="all",
     show_default=True,
-    help="Which key to rotate.",
+    help="Which key to rotate; all: ES256 and RS256. EdDSA is made by its name.",
 )
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 #: The zone of a page that belongs to no account.
 NEUTRAL_ZONE = "America/New_York"
+#: What is parked until somebody has signed in: a client's request, and a device's that asks for more than a session shows.
+SIGN_IN_KINDS = ("authorization", "device")
 
 
 class Stale(Exception):
@@ -80,13 +82,15 @@ class Purpose:
         return url_for(endpoint) + (f"?{query}" if query else "")
 
 
-def purpose(tx: Session, kind: str = "authorization") -> Purpose:
-    """Read this tab's purpose. `kind`: of the parked requests that this page serves; another kind's id is worth nothing."""
+def purpose(tx: Session, *kinds: str) -> Purpose:
+    """Read this tab's purpose. `kinds`: of the parked requests that this page serves, else those that want a sign-in;
+    another kind's id is worth nothing.
+    """
     s = services()
     request_id = request.args.get("request")
     if request_id:
         parked = s.sessions.parked(tx, request_id, browser_secret=s.cookies.read(request, BROWSER))
-        if parked is not None and parked.params.get("kind") != kind:
+        if parked is not None and parked.params.get("kind") not in (kinds or SIGN_IN_KINDS):
             parked = None
         account = account_by_slug(tx, parked.account_slug) if parked and parked.account_slug else None
         return Purpose(parked, None, account, lost=parked is None)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib.resources import files
+from typing import get_args
 
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
+from authsvc.oauth.client_auth import ANY, CONFIDENTIAL
+from authsvc.oauth.client_metadata import GrantType
 from authsvc.oauth.clients import STANDARD_SCOPES, Registry
-from authsvc.oauth.introspection import AUTH_METHODS
 from authsvc.policy.schema import TokenPolicy
 from authsvc.sessions import levels
 from authsvc.web.front import Document
@@ -31,14 +34,22 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
         "jwks_uri": f"{issuer}{JWKS}",
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(algorithms),
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": list(ANY),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "scopes_supported": list(scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
+        "grant_types_supported": list(get_args(GrantType)),
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(algorithms),
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "userinfo_signing_alg_values_supported": list(algorithms),
+        "token_endpoint_auth_methods_supported": list(ANY),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(levels.ORDER),
         "prompt_values_supported": ["none", "login"],
