@@ -179,8 +179,10 @@ class DeviceCodes:
             return Waiting.UNKNOWN
         if row.expires_at <= now:
             return Waiting.EXPIRED
-        if row.decided_at is not None:
+        if row.decided_at is not None and row.family_id is None:
             return Waiting.DENIED
+        if row.decided_at is not None:
+            return Waiting.PENDING  # approved since the UPDATE looked: the next question gets the tokens
         is_early = now < row.not_before - EARLY_IS_FINE
         if is_early:
             row.interval_s += SLOWER_BY_S
