@@ -42,6 +42,7 @@ from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
 from authsvc.oauth import views as oauth_views
+from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
@@ -49,6 +50,8 @@ from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
 from authsvc.oauth.codes import Codes
 from authsvc.oauth.consent import Consents
+from authsvc.oauth.device import views as device_views
+from authsvc.oauth.device.codes import DeviceCodes
 from authsvc.oauth.discovery import Documents
 from authsvc.oauth.families import Families
 from authsvc.oauth.guarded_fetch import GuardedFetch
@@ -59,7 +62,9 @@ from authsvc.oauth.par import PushEndpoint
 from authsvc.oauth.pushed import PushedRequests
 from authsvc.oauth.refresh import RefreshTokens
 from authsvc.oauth.request_object import RequestObjects
+from authsvc.oauth.revocation import RevokedTokens
 from authsvc.oauth.server import AuthorizationServer
+from authsvc.oauth.subjects import Subjects
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
@@ -117,6 +122,9 @@ class Services:
     authorization: AuthorizationEndpoint
     par: PushEndpoint
     userinfo: UserInfo
+    assertions: Assertions
+    device_codes: DeviceCodes
+    revoked_tokens: RevokedTokens
     documents: Documents
     logout: Logout
     assets: Assets
@@ -170,14 +178,19 @@ def build(
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     families = Families(policies, sessions, devices, clock, audit)
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
+    client_keys = ClientKeys(fetch, clock)
+    assertions = Assertions(settings.issuer, registry, client_keys, policies.tokens.clock_skew, digester, clock)
+    device_codes = DeviceCodes(policies.tokens.device_code, families, digester, clock, audit)
     server = AuthorizationServer(
         issuer=settings.issuer,
         registry=registry,
-        authenticator=ClientAuthenticator(registry, windows, audit),
+        authenticator=ClientAuthenticator(registry, windows, assertions, audit),
         codes=Codes(policies.tokens.authorization_code, families, digester, clock, audit),
         refresh_tokens=refresh_tokens,
         access_tokens=AccessTokens(issuer=settings.issuer, ring=ring, policy=policies.tokens, clock=clock),
         id_tokens=IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock)),
+        subjects=Subjects(digester),
+        device_codes=device_codes,
         audit=audit,
         tx=database.current,
     )
@@ -229,7 +242,10 @@ def build(
             audit=audit,
         ),
         par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
-        userinfo=UserInfo(settings.issuer, ring, families, clock),
+        userinfo=UserInfo(settings.issuer, ring, families, registry, clock),
+        assertions=assertions,
+        device_codes=device_codes,
+        revoked_tokens=RevokedTokens(digester, audit),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring),
         assets=Assets(),
@@ -281,12 +297,27 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
+    for blueprint in (
+        login_views.bp,
+        step_views.bp,
+        confirm.bp,
+        oauth_views.bp,
+        device_views.bp,
+        brand_views.bp,
+        health.bp,
+    ):
         app.register_blueprint(blueprint)
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},
-        endpoints=endpoints(services.database, services.server, services.userinfo, services.par),
+        endpoints=endpoints(
+            services.database,
+            services.server,
+            services.userinfo,
+            services.par,
+            revoked=services.revoked_tokens,
+            windows=services.windows,
+        ),
     )
     own_host = OwnHost(front, issuer=services.settings.issuer)
     app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
@@ -308,6 +339,8 @@ def make_worker(services: Services) -> Worker:
         with s.database.transaction() as tx:
             for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
                 part.sweep(tx, now=now)
+            for of_tokens in (s.device_codes, s.assertions, s.revoked_tokens):
+                of_tokens.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - timedelta(days=30))
             s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))

@@ -49,6 +49,11 @@ class Event(StrEnum):
     CODE_REUSED = "token.code_reused"
     REFRESH_REUSED = "token.refresh_reused"
     FAMILY_REVOKED = "token.family_revoked"
+    TOKEN_REVOKED = "token.revoked"
+    DEVICE_APPROVED = "device_grant.approved"
+    DEVICE_DENIED = "device_grant.denied"
+    DEVICE_USER_CODE_WRONG = "device_grant.user_code_wrong"
+    DEVICE_CODE_REUSED = "device_grant.code_reused"
     CLIENT_REFUSED = "client.authentication_failed"
     KEY_ROTATED = "key.rotated"
     KEY_WITHDRAWN = "key.withdrawn"
@@ -98,6 +103,11 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.CODE_REUSED: frozenset({"family_id"}),
     Event.REFRESH_REUSED: frozenset({"family_id"}),
     Event.FAMILY_REVOKED: frozenset({"family_id", "reason"}),
+    Event.TOKEN_REVOKED: frozenset(),
+    Event.DEVICE_APPROVED: frozenset({"scope", "acr", "family_id"}),
+    Event.DEVICE_DENIED: frozenset(),
+    Event.DEVICE_USER_CODE_WRONG: frozenset({"reason"}),
+    Event.DEVICE_CODE_REUSED: frozenset({"family_id"}),
     Event.CLIENT_REFUSED: frozenset({"reason", "endpoint"}),
     Event.KEY_ROTATED: frozenset({"algorithm", "kid", "cause"}),
     Event.KEY_WITHDRAWN: frozenset({"algorithm", "kid", "successor"}),

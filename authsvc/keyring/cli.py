@@ -69,10 +69,10 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Answer fo
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 alg_option = click.option(
     "--alg",
-    type=click.Choice(["all", *FIRST_ALGORITHMS]),
+    type=click.Choice(["all", *(algorithm.value for algorithm in Algorithm)]),
     default="all",
     show_default=True,
-    help="Which key to rotate.",
+    help="Which key to rotate; the first EdDSA key is made by its name.",
 )
 
 
@@ -120,9 +120,10 @@ def rotate(needs: Needs, alg: str, at_once: bool, yes: bool, as_json: bool) -> N
     With --now the new keys sign within seconds; what that breaks is said first.
     """
     tokens, rules = needs.policies.tokens, rotation_rules(needs.policies.tokens)
-    algorithms = FIRST_ALGORITHMS if alg == "all" else (Algorithm(alg),)
     with one_sentence():
         ring = open_ring(needs)
+        every = tuple(each for each in Algorithm if each in FIRST_ALGORITHMS or each in ring.algorithms())
+        algorithms = every if alg == "all" else (Algorithm(alg),)
         trail = Trail(needs.audit, "now" if at_once else "planned")
         if at_once:
             confirm(_what_now_breaks(ring, algorithms, rules, needs), "Rotate now?", yes=yes)

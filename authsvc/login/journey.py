@@ -86,8 +86,8 @@ class Purpose:
         return url_for(endpoint) + (f"?{query}" if query else "")
 
 
-#: What the sign-in pages serve: a client's request, and "Confirm it's you" (ux.md S2).
-SIGN_IN = frozenset({"authorization", "confirm"})
+#: What the sign-in pages serve: a client's request, a device's, and "Confirm it's you" (ux.md S2).
+SIGN_IN = frozenset({"authorization", "device", "confirm"})
 
 
 def purpose(tx: Session, kinds: Collection[str] = SIGN_IN) -> Purpose:

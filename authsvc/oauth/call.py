@@ -12,6 +12,8 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Payload, OAuth2Req
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Request
 
+from authsvc.oauth.assertions import Flawed, Proof
+
 #: The characters that an error description may hold (RFC 6749 5.2); Authlib copies values there and fails on others.
 PLAIN = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
 #: What Authlib copies into descriptions, and what we look up. Every other value may hold anything: it comes back untouched
@@ -54,6 +56,8 @@ class Call(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
         self._args, self._form = args, form
         self.payload = Payload(form if method == "POST" else args)
         self.remote_address = ""
+        #: What came of the client assertion, if there is one: found before the transaction (oauth/assertions.py).
+        self.assertion: Proof | Flawed | None = None
 
     @property
     def args(self) -> MultiDict[str, str]:

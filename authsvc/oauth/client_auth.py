@@ -10,11 +10,15 @@ from authlib.oauth2.rfc6749 import InvalidClientError, InvalidRequestError
 from sqlalchemy.orm import Session
 
 from authsvc.audit import AuditLog, Event
+from authsvc.oauth.assertions import METHOD, Assertions, Flawed, Proof, claimed_client
 from authsvc.oauth.call import Call
 from authsvc.oauth.clients import Client, Registry
 from authsvc.throttle import AddressWindows
 
 FAILED = "Client authentication failed."
+#: The ways of a client that can keep a secret, and of any client: one list for every endpoint (libraries.md 1.5, 4).
+CONFIDENTIAL = ("client_secret_basic", "client_secret_post", METHOD)
+ANY = (*CONFIDENTIAL, "none")
 
 
 class TooManyRequests(InvalidClientError):  # type: ignore[misc]  # Authlib is untyped
@@ -34,43 +38,70 @@ class ClientAuthenticator:
 
     registry: Registry
     windows: AddressWindows
+    assertions: Assertions
     audit: AuditLog
+
+    def look_at_assertion(self, call: Call) -> None:
+        """Read the call's client assertion, if it has one; outside any transaction, for it may fetch the client's keys.
+
+        Whoever failed too often is not worth a fetch.
+        """
+        if (assertion := call.form.get("client_assertion")) is None:
+            return
+        client_id = call.form.get("client_id")
+        claimed = claimed_client(assertion)
+        if not self.windows.has_room("client_auth_failures", f"{call.remote_address} {claimed}"):
+            call.assertion = Flawed(claimed, "throttled")
+            return
+        call.assertion = self.assertions.read(
+            assertion, assertion_type=call.form.get("client_assertion_type"), client_id=client_id
+        )
 
     def authenticate(self, tx: Session, call: Call, endpoint: str) -> Client:
         """The authenticated client. Raises: InvalidRequestError for two methods at once; InvalidClientError; TooManyRequests."""
         used_header, client_id, secret = _credentials(call)
+        assertion = call.assertion
+        if assertion is not None:
+            client_id = assertion.client_id
         # The windows may be Redis's: asked before the first statement, so that no transaction is open meanwhile.
         about = f"{call.remote_address} {client_id}"
         if not self.windows.has_room("client_auth_failures", about):
             raise TooManyRequests("Too many failed attempts. Try again in a minute.", retry_after_s=60)
         client = self.registry.client(client_id, tx)
         method = _method(call, used_header=used_header, secret=secret)
-        if (
-            client is not None
-            and client.auth_method == method
-            and (method == "none" or client.check_client_secret(secret or ""))
-        ):
+        reason = self._flaw(tx, client, method, secret, assertion)
+        if client is not None and reason is None:
             if endpoint == "token" and not self.windows.admit("token_per_client", client.client_id):
                 raise TooManyRequests("This client calls too often. Try again in a second.", retry_after_s=1)
             call.auth_method = method
             return client
         self.windows.admit("client_auth_failures", about)
-        reason = (
-            "unknown_client" if client is None else "wrong_method" if client.auth_method != method else "wrong_secret"
-        )
         self.audit.record(
             tx, Event.CLIENT_REFUSED, client_id=client.client_id if client else None, reason=reason, endpoint=endpoint
         )
         raise _refusal(used_header=used_header)
 
+    def _flaw(
+        self, tx: Session, client: Client | None, method: str, secret: str | None, assertion: Proof | Flawed | None
+    ) -> str | None:
+        """What is wrong with the credentials, for the trail; None when they are right, and an assertion is spent by it."""
+        if client is None:
+            return "unknown_client"
+        if client.auth_method != method:
+            return "wrong_method"
+        if method == METHOD:
+            if not isinstance(assertion, Proof):
+                return assertion.reason if assertion else "assertion_unread"
+            return None if self.assertions.spend(tx, assertion) else "assertion_replayed"
+        return None if method == "none" or client.check_client_secret(secret or "") else "wrong_secret"
+
 
 def _method(call: Call, *, used_header: bool, secret: str | None) -> str:
-    """The method tried, by its registered name. An assertion counts although none is accepted: ignoring it would let in
-    whoever sends a bad one beside the id of a public client."""
+    """The method tried, by its registered name. A bad assertion beside the id of a public client is not "no method"."""
     if used_header:
         return "client_secret_basic"
     if "client_assertion" in call.form:
-        return "private_key_jwt"
+        return METHOD
     return "client_secret_post" if secret is not None else "none"
 
 

@@ -103,6 +103,9 @@ class ClientMetadata(BaseModel):
             raise ValueError("has both jwks and jwks_uri; give one (RFC 7591 2)")
         if self.token_endpoint_auth_method == "private_key_jwt" and self.jwks is None and self.jwks_uri is None:
             raise ValueError("private_key_jwt needs jwks or jwks_uri")
+        hosts = {urlsplit(uri).hostname for uri in self.redirect_uris}
+        if self.subject_type == "pairwise" and self.sector_identifier_uri is None and len(hosts) > 1:
+            raise ValueError("pairwise with redirect_uris of several hosts needs sector_identifier_uri (Core 8.1)")
         return self
 
     def stored(self) -> dict[str, Any]:

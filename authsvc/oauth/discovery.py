@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib.resources import files
+from typing import get_args
 
 from authsvc.keyring.ring import KeyRing
+from authsvc.oauth.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from authsvc.oauth.checks import PROMPTS
+from authsvc.oauth.client_auth import ANY, CONFIDENTIAL
+from authsvc.oauth.client_metadata import GrantType
 from authsvc.oauth.clients import STANDARD_SCOPES, Registry
-from authsvc.oauth.introspection import AUTH_METHODS
 from authsvc.oauth.request_object import ALGORITHMS as REQUEST_OBJECT_ALGS
 from authsvc.oauth.response_mode import OFFERED
 from authsvc.policy.schema import TokenPolicy
@@ -34,14 +37,22 @@ def metadata(issuer: str, *, algorithms: tuple[str, ...], scopes: tuple[str, ...
         "jwks_uri": f"{issuer}{JWKS}",
         "end_session_endpoint": f"{issuer}/oauth/logout",
         "introspection_endpoint": f"{issuer}/oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "introspection_endpoint_auth_methods_supported": list(CONFIDENTIAL),
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(algorithms),
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": list(ANY),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "scopes_supported": list(scopes),
         "response_types_supported": ["code"],
         "response_modes_supported": list(OFFERED),
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
+        "grant_types_supported": list(get_args(GrantType)),
+        "subject_types_supported": ["public", "pairwise"],
         "id_token_signing_alg_values_supported": list(algorithms),
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "userinfo_signing_alg_values_supported": list(algorithms),
+        "token_endpoint_auth_methods_supported": list(ANY),
+        "token_endpoint_auth_signing_alg_values_supported": list(ASSERTION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "acr_values_supported": list(levels.ORDER),
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",

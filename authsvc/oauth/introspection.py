@@ -11,13 +11,20 @@ from sqlalchemy.orm import Session
 
 from authsvc.clock import epoch_s
 from authsvc.oauth.call import Call
+from authsvc.oauth.client_auth import CONFIDENTIAL
 from authsvc.oauth.clients import Client
+from authsvc.oauth.jose import algorithm_for, sign
 from authsvc.oauth.models import RefreshToken, TokenFamily
 from authsvc.oauth.refresh import PURPOSE
-from authsvc.oauth.subject import SENSITIVE_DATA, Subject, remembered_device_claim
+from authsvc.oauth.revocation import RevokedTokens
+from authsvc.oauth.subject import MACHINE, SENSITIVE_DATA, family_of_jti, remembered_device_claim
 from authsvc.oauth.userinfo import UserInfo
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+#: RFC 9701 4 and 5: the media type of a signed answer, and the typ of its JWT.
+SIGNED = "application/token-introspection+jwt"
+SIGNED_TYP = "token-introspection+jwt"
+#: RFC 9701 6: "The default, if omitted, is RS256."
+SIGNED_DEFAULT_ALG = "RS256"
 #: An ended device ends what it stood for, not the sign-in (claims.md): access tokens live on without the claim.
 DEVICE_ENDED = "device_ended"
 
@@ -42,11 +49,27 @@ class Active:
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is untyped
     """Everything is looked up live. What is garbage, ended, or not the caller's to know is `active: false` and no more."""
 
-    CLIENT_AUTH_METHODS = list(AUTH_METHODS)
+    CLIENT_AUTH_METHODS = list(CONFIDENTIAL)
 
-    def __init__(self, userinfo: UserInfo) -> None:
+    def __init__(self, userinfo: UserInfo, revoked: RevokedTokens) -> None:
         super().__init__()
-        self._userinfo = userinfo
+        self._userinfo, self._revoked = userinfo, revoked
+
+    def create_endpoint_response(self, request: Call) -> tuple[int, Any, list[tuple[str, str]]]:
+        """The answer as JSON, or signed for the caller that asks for it or registered for it (RFC 9701 5)."""
+        status, body, headers = super().create_endpoint_response(request)
+        registered = request.client.metadata.introspection_signed_response_alg
+        if not wants_signed(request.headers.get("Accept", ""), registered=registered is not None):
+            return status, body, headers
+        ring = self._userinfo.ring
+        claims = {
+            "iss": self.server.issuer,
+            "aud": request.client.client_id,
+            "iat": epoch_s(self._userinfo.clock.now()),
+            "token_introspection": body,
+        }
+        alg = algorithm_for(ring, registered, default=SIGNED_DEFAULT_ALG)
+        return status, sign(ring, claims, alg=alg, typ=SIGNED_TYP), [("Content-Type", SIGNED)]
 
     def check_params(self, request: Call, client: Client) -> None:
         """A token there must be; a hint that nobody knows is no hint (RFC 7662 2.1: the search is extended anyway)."""
@@ -67,7 +90,8 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is 
         """
         if token.client_id == client.client_id:
             return True
-        scopes = self.server.registry.resources(self.server.tx()).get(str(token.said.get("aud")), frozenset())
+        reachable = client.reachable(self.server.registry.resources(self.server.tx()))
+        scopes = reachable.get(str(token.said.get("aud")), frozenset())
         return token.is_access and not scopes.isdisjoint(client.scopes)
 
     def introspect_token(self, token: Active) -> dict[str, Any]:
@@ -76,8 +100,10 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is 
 
     def _access(self, tx: Session, claims: dict[str, Any]) -> Active | None:
         said = {**claims, "token_type": "Bearer"}
-        family_id = str(claims.get("jti")).partition(".")[0]
-        if family_id == "m":
+        family_id = family_of_jti(claims)
+        if family_id == MACHINE:
+            if self._revoked.holds(tx, claims):
+                return None
             return Active(str(claims.get("client_id")), said, is_access=True)
         family = tx.get(TokenFamily, family_id)
         if family is None or self._userinfo.families.problem(tx, family) not in (None, DEVICE_ENDED):
@@ -100,7 +126,10 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is 
         family = tx.get(TokenFamily, row.family_id)
         if family is None or self._userinfo.families.problem(tx, family) is not None:
             return None
-        subject = Subject(family, family.membership)
+        client = self.server.registry.client(family.client_id, tx)
+        if client is None:
+            return None
+        subject = self.server.subject_of(family, client)
         said = {
             "iss": self.server.issuer,
             "sub": subject.get_user_id(),
@@ -113,6 +142,12 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib is 
             **subject.authentication_claims(),
         }
         return Active(family.client_id, said, is_access=False)
+
+
+def wants_signed(accept: str, *, registered: bool) -> bool:
+    """Whether the answer is to be a JWT: the caller accepts it by name, or registered for it and does not ask for plain JSON."""
+    named = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    return SIGNED in named or (registered and "application/json" not in named)
 
 
 def _still_holds(claims: dict[str, Any], family: TokenFamily) -> bool:

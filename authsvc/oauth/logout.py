@@ -6,14 +6,13 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
-from joserfc import jwt
 from werkzeug.datastructures import Headers, MultiDict
 
 from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.call import Call, checked
 from authsvc.oauth.clients import Client
+from authsvc.oauth.jose import UNREADABLE, verified
 from authsvc.oauth.server import AuthorizationServer
-from authsvc.oauth.userinfo import UNREADABLE
 from authsvc.sessions.models import BrowserSession
 
 
@@ -30,13 +29,21 @@ class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
         Authlib's own would ask the machine's clock about `iat`, and take an access token, which any API may hold (TK-07).
         """
         try:
-            hint = jwt.decode(id_token_hint, self._ring.verification_key_set(), algorithms=self._ring.algorithms())
+            hint = verified(id_token_hint, self._ring.verification_key_set(), self._ring.algorithms())
         except UNREADABLE as exc:
             raise InvalidRequestError("The id_token_hint is not one of ours.") from exc
         claims: dict[str, Any] = hint.claims
         if hint.header.get("typ") != "JWT" or claims.get("iss") != self.server.issuer or "sid" not in claims:
             raise InvalidRequestError("The id_token_hint is not one of ours.")
-        return claims
+        return claims | {"sub": self._person(claims)}
+
+    def _person(self, claims: dict[str, Any]) -> str:
+        """Whom the hint is about: behind a pairwise `sub` the person of the session it names, if that is what it calls them."""
+        session: BrowserSession | None = self.server.tx().get(BrowserSession, str(claims["sid"]))
+        client = self.resolve_client_from_id_token_claims(claims)
+        if session is None or client is None or self.server.subjects.sub(client, session.user_id) != claims.get("sub"):
+            return str(claims.get("sub"))
+        return session.user_id
 
     def resolve_client_from_id_token_claims(self, id_token_claims: dict[str, Any]) -> Client | None:
         """The client the hint was made for; Authlib knows it only where `aud` is no list."""

@@ -12,10 +12,13 @@ from werkzeug.wrappers import Request, Response
 from authsvc import logs
 from authsvc.db import Database
 from authsvc.errors import AuthsvcError, Kind
+from authsvc.oauth.device.endpoint import DeviceAuthorization
 from authsvc.oauth.introspection import Introspection
 from authsvc.oauth.par import PushEndpoint
+from authsvc.oauth.revocation import Revocation, RevokedTokens
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
+from authsvc.throttle import AddressWindows
 from authsvc.web.front import Endpoint
 
 log = logs.logger(__name__)
@@ -24,16 +27,38 @@ LARGEST_BODY = 64 * 1024
 
 
 def endpoints(
-    database: Database, server: AuthorizationServer, userinfo: UserInfo, par: PushEndpoint
+    database: Database,
+    server: AuthorizationServer,
+    userinfo: UserInfo,
+    par: PushEndpoint,
+    *,
+    revoked: RevokedTokens,
+    windows: AddressWindows,
 ) -> Mapping[str, Mapping[str, Endpoint]]:
-    """Every machine endpoint, by path and method."""
-    server.register_endpoint(Introspection(userinfo))
+    """Every machine endpoint, by path and method.
+
+    Each reads its call before it opens the transaction: a client assertion may mean to fetch the client's keys.
+    """
+    server.register_endpoint(Introspection(userinfo, revoked))
+    server.register_endpoint(Revocation(userinfo, revoked))
+    server.register_endpoint(DeviceAuthorization(windows))
 
     def token(request: Request) -> Response:
+        call = server.create_oauth2_request(request)
         # Refusals are answers and are committed: the code that was spent stays spent. Only a crash rolls back.
         with database.transaction():
-            answer: Response = server.create_token_response(request)
+            answer: Response = server.create_token_response(call)
             return answer
+
+    def endpoint(name: str) -> Callable[[Request], Response]:
+        def answered(request: Request) -> Response:
+            call = server.create_oauth2_request(request)
+            # A writing transaction for introspection too: a caller that fails to authenticate is a row of the trail.
+            with database.transaction():
+                answer: Response = server.create_endpoint_response(name, call)
+                return answer
+
+        return answered
 
     def info(request: Request) -> Response:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
@@ -44,18 +69,16 @@ def endpoints(
         if isinstance(found, Refusal):
             challenge = f'Bearer realm="{server.issuer}", error="{found.error}"'
             return _json({"error": found.error}, found.status, {"WWW-Authenticate": challenge})
-        return _json(found, 200)
-
-    def introspect(request: Request) -> Response:
-        # A writing transaction, although nothing is changed: a caller that fails to authenticate is a row of the trail.
-        with database.transaction():
-            answer: Response = server.create_endpoint_response("introspection", request)
-            return answer
+        if found.signed_with is not None:
+            return Response(userinfo.signed(found), 200, NO_STORE, mimetype="application/jwt")
+        return _json(found.claims, 200)
 
     return {
         "/oauth/token": {"POST": _safely(token)},
         "/oauth/par": {"POST": _safely(par.push)},
-        "/oauth/introspect": {"POST": _safely(introspect)},
+        "/oauth/introspect": {"POST": _safely(endpoint("introspection"))},
+        "/oauth/revoke": {"POST": _safely(endpoint("revocation"))},
+        "/oauth/device_authorization": {"POST": _safely(endpoint("device_authorization"))},
         "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
     }
 

@@ -40,6 +40,17 @@ class ResourceServer(Base):
     created_at: Mapped[datetime]
 
 
+class SpentAssertion(Base):
+    """The jti of a client's assertion that was used (RFC 7523 3), for as long as its times would let it in again."""
+
+    __tablename__ = "spent_assertion"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"), primary_key=True)
+    jti_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
+
+
 class TokenFamily(Base):
     """Everything that descends from one authorization: what was granted, and what the sign-in had shown.
 
@@ -131,3 +142,40 @@ class RefreshToken(Base):
     consumed_at: Mapped[datetime | None]
     successor_digest: Mapped[str | None] = mapped_column(String(64))
     successor_wrapped: Mapped[str | None] = mapped_column(String(300))
+
+
+class RevokedToken(Base):
+    """A machine's access token that was revoked, until it ends: there is no family to end (RFC 7009)."""
+
+    __tablename__ = "revoked_token"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    jti_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    expires_at: Mapped[datetime]
+
+
+class DeviceAuthorization(Base):
+    """A device that asks to be let in (RFC 8628): its two codes by their digests, and what became of it.
+
+    Decided once, redeemed once. `family_id` is set by approving; a decision without a family was a refusal.
+    """
+
+    __tablename__ = "device_authorization"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    device_code_digest: Mapped[Digest] = mapped_column(unique=True)
+    user_code_digest: Mapped[Digest] = mapped_column(unique=True)
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"))
+    scope: Mapped[str] = mapped_column(String(2000))
+    resource: Mapped[str] = mapped_column(String(500))
+    #: Where the device asked from, for the person to compare.
+    remote_address: Mapped[str] = mapped_column(String(45))
+    #: How long it waits between two questions; five seconds more each time it does not (RFC 8628 3.5).
+    interval_s: Mapped[int]
+    not_before: Mapped[datetime]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    family_id: Mapped[str | None] = mapped_column(ForeignKey("token_family.id", ondelete="CASCADE"))
+    consumed_at: Mapped[datetime | None]

@@ -15,14 +15,19 @@ from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.oauth.call import Call, read_call
 from authsvc.oauth.client_auth import ClientAuthenticator, TooManyRequests
-from authsvc.oauth.clients import Client, Registry
+from authsvc.oauth.clients import Client, Registry, scope_for
 from authsvc.oauth.codes import Codes
+from authsvc.oauth.device.codes import DeviceCodes
+from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.grants.authorization_code import AuthorizationCodeGrant
 from authsvc.oauth.grants.client_credentials import ClientCredentialsGrant
+from authsvc.oauth.grants.device_code import DeviceCodeGrant
 from authsvc.oauth.grants.refresh_token import RefreshTokenGrant
+from authsvc.oauth.models import TokenFamily
 from authsvc.oauth.pkce import S256Challenge
 from authsvc.oauth.refresh import Presented, RefreshTokens
 from authsvc.oauth.subject import Subject
+from authsvc.oauth.subjects import Subjects
 from authsvc.oauth.tokens import AccessTokens, IdTokens
 
 log = logs.logger(__name__)
@@ -42,15 +47,19 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
         refresh_tokens: RefreshTokens,
         access_tokens: AccessTokens,
         id_tokens: IdTokens,
+        subjects: Subjects,
+        device_codes: DeviceCodes,
         audit: AuditLog,
         tx: Callable[[], Session],
     ) -> None:
         super().__init__()
         self.issuer, self.registry, self.authenticator = issuer, registry, authenticator
         self.codes, self.refresh_tokens, self.audit, self.tx = codes, refresh_tokens, audit, tx
+        self.subjects, self.device_codes = subjects, device_codes
         self.register_token_generator("default", access_tokens)
         self.register_grant(AuthorizationCodeGrant, [S256Challenge(required=True), id_tokens])
-        self.register_grant(RefreshTokenGrant, [IdTokensOnRefresh(id_tokens)])
+        self.register_grant(RefreshTokenGrant, [IdTokensWithoutCode(id_tokens)])
+        self.register_grant(DeviceCodeGrant, [IdTokensWithoutCode(id_tokens)])
         self.register_grant(ClientCredentialsGrant)
 
     def query_client(self, client_id: str) -> Client | None:
@@ -70,6 +79,23 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
             raise rfc6749.UnauthorizedClientError("This client may not use this grant.")
         request.client = client
         return client
+
+    def subject_of(self, family: TokenFamily, client: Client) -> Subject:
+        """Whom the tokens of a family speak of, by the name that its client knows."""
+        return Subject(family, family.membership, self.subjects.sub(client, family.user_id))
+
+    def scope_said(self, client: Client, resource: str, granted: str) -> str:
+        """What a token for `resource` says of what was granted: what that audience knows and the client may still have.
+
+        Raises: InvalidTarget when the client may not reach the resource (any more); InvalidScopeError when nothing is left.
+        """
+        resources = self.registry.resources(self.tx())
+        if resource != self.issuer and resource not in client.reachable(resources):
+            raise InvalidTarget("This client may have no tokens for that resource.")
+        said = scope_for(resource, client.get_allowed_scope(granted) or "", resources)
+        if not said:
+            raise rfc6749.InvalidScopeError("The resource knows nothing of this scope.")
+        return said
 
     def save_token(self, token: dict[str, Any], request: Call) -> None:
         """Access tokens are kept nowhere. What was issued to a person is a row of the trail; to a machine, a log line."""
@@ -95,7 +121,7 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
                     Event.TOKEN_ISSUED,
                     **about,
                     session_id=family.session_id,
-                    grant="authorization_code",
+                    grant=request.payload.grant_type.rpartition(":")[2],
                     scope=family.scope,
                     family_id=family.id,
                 )
@@ -105,8 +131,16 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
             )
 
     def create_oauth2_request(self, request: Request | Call) -> Call:
-        """Authlib's view of a request. Raises: InvalidRequestError."""
-        return request if isinstance(request, Call) else read_call(request, self.issuer)
+        """Authlib's view of a request, its client assertion read. Raises: InvalidRequestError.
+
+        Called before the transaction is opened, with the result handed on to Authlib: to check an assertion may mean to
+        fetch the client's keys. Inside one it stops at TransactionAlreadyOpen.
+        """
+        if isinstance(request, Call):
+            return request
+        call = read_call(request, self.issuer)
+        self.authenticator.look_at_assertion(call)
+        return call
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
         """The answer, never kept by anyone (RFC 6749 5.1)."""
@@ -131,8 +165,8 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
         """Authlib announces successes only; the trail records both (libraries.md 1.5, 17)."""
 
 
-class IdTokensOnRefresh:
-    """The ID token of a refresh: the same claims without a nonce (OpenID Connect Core 12.2)."""
+class IdTokensWithoutCode:
+    """The ID token of a refresh or of a device: the same claims without a nonce (OpenID Connect Core 12.2)."""
 
     def __init__(self, id_tokens: IdTokens) -> None:
         self._id_tokens = id_tokens

@@ -11,6 +11,8 @@ from authsvc.oauth.models import TokenFamily
 
 #: RFC 7643 style names for what a membership may do, as entitlements (RFC 9068 2.2.3.1).
 SENSITIVE_DATA = "sensitive_data_access"
+#: What stands before a machine's jti, where a person's has the family's id.
+MACHINE = "m"
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,12 @@ class Subject:
 
     family: TokenFamily
     membership: Membership
+    #: What this family's client calls the person (oauth/subjects.py).
+    sub: str
 
     def get_user_id(self) -> str:
         """The `sub`: globally unique, never an address."""
-        return self.family.user_id
+        return self.sub
 
     @property
     def resource(self) -> str:
@@ -73,3 +77,8 @@ def remembered_device_claim(kept: dict[str, Any], *, full: bool) -> dict[str, An
     """The remember-device claim (claims.md). `full`: with `mfa_amr`, for the ID token."""
     claim = {"v": 1, "state": kept["state"], "mfa_at": kept["mfa_at"], "exp": kept["exp"], "bind": "cookie"}
     return claim | {"mfa_amr": kept["mfa_amr"]} if full else claim
+
+
+def family_of_jti(claims: dict[str, Any]) -> str:
+    """The id of the family behind an access token of ours; MACHINE where there is none."""
+    return str(claims.get("jti", "")).partition(".")[0]

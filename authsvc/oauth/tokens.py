@@ -8,6 +8,7 @@ from typing import Any
 
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator
 from authlib.oidc.core.grants import OpenIDCode
+from authlib.oidc.core.util import create_half_hash
 from joserfc.jwk import KeySet
 
 from authsvc.clock import Clock, epoch_s
@@ -15,10 +16,11 @@ from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.asked_claims import person_claims
 from authsvc.oauth.call import Call
 from authsvc.oauth.clients import Client
-from authsvc.oauth.subject import Machine, Subject, remembered_device_claim
+from authsvc.oauth.jose import DEFAULT_ALG, algorithm_for, sign
+from authsvc.oauth.subject import MACHINE, Machine, Subject, remembered_device_claim
 from authsvc.policy.schema import TokenPolicy
 
-ACCESS_TOKEN_ALG = "ES256"
+ACCESS_TOKEN_ALG = DEFAULT_ALG
 
 
 class AccessTokens(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib is untyped
@@ -39,7 +41,7 @@ class AccessTokens(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib is
 
     def get_jti(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> str:
         """Random, behind the family's id, so that a token leads to what can revoke it."""
-        family = user.family.id if isinstance(user, Subject) else "m"
+        family = user.family.id if isinstance(user, Subject) else MACHINE
         return f"{family}.{secrets.token_urlsafe(16)}"
 
     def get_extra_claims(self, client: Client, grant_type: str, user: Subject | Machine, scope: str) -> dict[str, Any]:
@@ -69,19 +71,15 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]  # Authlib is untyped
         """Replay of a nonce is for the client to notice (Core 3.1.2.1); the code itself is single-use."""
         return False
 
-    def get_client_algorithm(self, client: Client) -> str:
-        """The registered algorithm, if the ring signs with it; `none` and HS* are no algorithms of ours."""
-        alg = client.metadata.id_token_signed_response_alg
-        return alg if alg in self._settings.ring.algorithms() else ACCESS_TOKEN_ALG
-
-    def resolve_client_private_key(self, client: Client) -> Any:
-        """The active key object, imported once."""
-        return self._settings.ring.active(self.get_client_algorithm(client)).key
-
-    def get_encode_header(self, client: Client) -> dict[str, str]:
-        """With the kid, which Authlib leaves out."""
-        alg = self.get_client_algorithm(client)
-        return {"alg": alg, "kid": self._settings.ring.active(alg).kid, "typ": "JWT"}
+    def encode_id_token(self, token: dict[str, Any], request: Call) -> str:
+        """Signed as the client registered. Authlib's own knows neither our key ring nor EdDSA by its registered name."""
+        claims = self.get_compatible_claims(request)
+        if request.authorization_code:
+            claims |= self.get_authorization_code_claims(request.authorization_code)
+        alg = algorithm_for(self._settings.ring, request.client.metadata.id_token_signed_response_alg)
+        claims["at_hash"] = create_half_hash(token["access_token"], alg).decode()
+        claims |= self.generate_user_info(request.user, token["scope"])
+        return sign(self._settings.ring, claims, alg=alg, typ="JWT")
 
     def get_compatible_claims(self, request: Call) -> dict[str, Any]:
         """Every claim but the nonce, from the family: on refresh Authlib would say that the person signed in now."""

@@ -42,6 +42,9 @@ LimitName = Literal[
     "client_auth_failures",
     "token_per_client",
     "authorize_per_address",
+    "device_per_address",
+    "user_code_per_user",
+    "user_code_per_address",
 ]
 
 # The equivalent Argon2id settings of the OWASP Password Storage Cheat Sheet: (KiB of memory, iterations).
@@ -182,6 +185,13 @@ class KeySchedulePolicy(Section):
         return value
 
 
+class DeviceCodePolicy(Section):
+    """Devices without a browser of their own (RFC 8628). The longer the code lives, the longer it can be phished with."""
+
+    lifetime: Duration = Field(ge=MINUTE, le=30 * MINUTE)
+    interval: Duration = Field(ge=SECOND, le=MINUTE)
+
+
 class TokenPolicy(Section):
     """tokens.yaml: lifetimes of what the token endpoint deals in, and of the keys behind it."""
 
@@ -193,6 +203,7 @@ class TokenPolicy(Section):
     # What was revoked may live on in other services for this long: they check a signature and do not ask us.
     access_token: Duration = Field(ge=30 * SECOND, le=HOUR)
     id_token: Duration = Field(ge=30 * SECOND, le=HOUR)
+    device_code: DeviceCodePolicy
     refresh: RefreshPolicy
     jwks_max_age: Duration = Field(ge=MINUTE, le=DAY)
     clock_skew: Duration = Field(ge=timedelta(0), le=5 * MINUTE)
@@ -291,6 +302,9 @@ class Limits(Section):
     client_auth_failures: Rates
     token_per_client: Rates
     authorize_per_address: Rates
+    device_per_address: Rates
+    user_code_per_user: Rates
+    user_code_per_address: Rates
 
 
 class ThrottlePolicy(Section):

@@ -95,7 +95,7 @@ def test_a_public_client_cannot_act_for_itself(service: Service) -> None:
 def test_the_resource_decides_the_audience(machine: Service) -> None:
     """RFC 8707 2: "invalid_target" where it is "invalid, missing, unknown, or malformed". Never a client id (TK-08)."""
     assert claims(machine, resource=API)["aud"] == API
-    assert claims(machine, resource=ISSUER, scope="investors.read")["aud"] == ISSUER
+    assert body(ask(machine, resource=ISSUER, scope="investors.read"))["error"] == "invalid_scope", "not our scope"
     for unknown in ("https://api.evil.example/", f"{API}/", "machine", "investors"):
         assert body(ask(machine, resource=unknown))["error"] == "invalid_target"
 

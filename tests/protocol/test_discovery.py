@@ -17,6 +17,7 @@ from authsvc.oauth.clients import FRESH_S, STANDARD_SCOPES, Registry
 from authsvc.oauth.models import ResourceServer
 from tests.protocol.portal import Portal, body
 from tests.support import migrate
+from tests.support.assertions import Signer
 from tests.support.postgres import new_database
 from tests.support.service import API, ISSUER, Service, make_ring
 
@@ -33,17 +34,17 @@ REGISTERED = {
         "require_signed_request_object",
     ),
     "userinfo_endpoint",  # OpenID Discovery 3; Authlib's list lacks it
+    "device_authorization_endpoint",  # RFC 8628 4
+    "introspection_signing_alg_values_supported",  # RFC 9701 7
 }
 #: Members that come with features of a later release. Promised today they would be a lie.
 LATER = {
     "registration_endpoint",
-    "device_authorization_endpoint",
     "backchannel_authentication_endpoint",
     "check_session_iframe",
     "backchannel_logout_supported",
     "frontchannel_logout_supported",
     "dpop_signing_alg_values_supported",
-    "token_endpoint_auth_signing_alg_values_supported",
 }
 
 
@@ -100,15 +101,21 @@ def test_nothing_is_promised_that_is_not_there(portal: Portal) -> None:
     assert found["response_modes_supported"] == ["query", "form_post"]
     assert found["prompt_values_supported"] == ["consent", "login", "none", "select_account"]
     assert found["display_values_supported"] == ["page"]
-    assert found["subject_types_supported"] == ["public"]
-    assert found["code_challenge_methods_supported"] == ["S256"]
-    assert set(found["grant_types_supported"]) == {"authorization_code", "refresh_token", "client_credentials"}
-    assert "private_key_jwt" not in found["token_endpoint_auth_methods_supported"]
     assert found["request_uri_parameter_supported"] is False, "left out, it would mean true"
     for flag in ("require_pushed_authorization_requests", "require_signed_request_object"):
         assert found[flag] is False
     for flag in ("claims_parameter_supported", "request_parameter_supported"):
         assert found[flag] is True
+    assert found["subject_types_supported"] == ["public", "pairwise"]
+    assert found["code_challenge_methods_supported"] == ["S256"]
+    assert set(found["grant_types_supported"]) == {
+        *("authorization_code", "refresh_token", "client_credentials"),
+        "urn:ietf:params:oauth:grant-type:device_code",
+    }
+    for name, values in found.items():
+        if name.endswith("_signing_alg_values_supported"):
+            assert not {"none", "HS256"} & set(values), name
+            assert ("EdDSA" in values) == ("auth" in name), "this ring has no such key; clients may"
     assert found["authorization_response_iss_parameter_supported"] is True
 
 
@@ -151,13 +158,17 @@ def test_the_promised_client_authentication_methods_work(service: Service) -> No
     """Each one, by a client that registered for it."""
     portal = Portal.on(service)
     methods = document(portal)["token_endpoint_auth_methods_supported"]
-    assert set(methods) == {"client_secret_basic", "client_secret_post", "none"}
+    assert set(methods) == {"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
+    signer = Signer()
     for method in methods:
         client_id = f"by-{method}"
-        service.client(client_id, public=method == "none", token_endpoint_auth_method=method)
+        keys = {"jwks": signer.jwks} if method == "private_key_jwt" else {}
+        service.client(client_id, public=method == "none", token_endpoint_auth_method=method, **keys)
         other = Portal(service, portal.membership, client_id)
         other.is_public, other.dana = method != "client_secret_basic", portal.dana
         secret = {"client_secret": "portal-secret-0123456789"} if method == "client_secret_post" else {}
+        if method == "private_key_jwt":
+            secret = signer.form(service, client_id)
         assert other.redeem(other.code(), **secret).status_code == 200, method
 
 

@@ -1,8 +1,10 @@
-"""Whatever is sent to the four endpoints: plain words, never a 500, a stack trace or an unescaped echo (AZ-17, PL-03)."""
+"""Whatever is sent to the endpoints: plain words, never a 500, a stack trace or an unescaped echo (AZ-17, PL-03)."""
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -12,8 +14,10 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from tests.protocol.portal import AUTHORIZE, LOGOUT, TOKEN, USERINFO, Portal
+from tests.support.assertions import Signer, wrap
 from tests.support.service import CLIENT_SECRET, ISSUER
 
+REVOKE, INTROSPECT, DEVICE = "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"
 MARK = "<zq>"
 NASTY = st.sampled_from(
     [
@@ -98,8 +102,11 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     TOKEN: (
         *("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource", "client_id"),
-        *("client_secret", "client_assertion", "client_assertion_type", "username", "password"),
+        *("client_secret", "client_assertion", "client_assertion_type", "username", "password", "device_code"),
     ),
+    REVOKE: ("token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"),
+    INTROSPECT: ("token", "token_type_hint", "client_id", "client_secret", "client_assertion", "client_assertion_type"),
+    DEVICE: ("scope", "resource", "client_id", "client_secret", "client_assertion", "client_assertion_type"),
     LOGOUT: ("id_token_hint", "post_logout_redirect_uri", "state", "client_id", "logout_hint", "ui_locales", "request"),
 }
 #: A few of the names that an endpoint knows get a hostile value, beside what a good request has; and names nobody knows.
@@ -116,9 +123,19 @@ def hostile(endpoint: str) -> st.SearchStrategy[dict[str, str]]:
 
 @pytest.fixture
 def portal(portal: Portal) -> Portal:
-    """Dana is signed in, so that a request may get as far as the code and its row."""
+    """Dana is signed in, so that a request may get as far as the code and its row; and two more clients."""
     portal.tokens()
+    device = "urn:ietf:params:oauth:grant-type:device_code"
+    portal.service.client(
+        "by-post", token_endpoint_auth_method="client_secret_post", grant_types=[device], redirect_uris=[]
+    )
+    portal.service.client("by-key", token_endpoint_auth_method="private_key_jwt", jwks=Signer().jwks)
     return portal
+
+
+def encoded(value: Any) -> str:
+    """As a part of a JWT."""
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
 _addresses = itertools.cycle(f"10.{a}.{b}.{c}" for a in range(4) for b in range(250) for c in range(250))
@@ -244,3 +261,81 @@ def test_the_logout_endpoint_is_civil(portal: Portal, changed: dict[str, str], s
 
     assert answer.headers["Location"].startswith("/")
     assert "code=" in get(portal, AUTHORIZE, portal.request(prompt="none"), signed_in=True).headers["Location"]
+
+
+@often
+@example(path=REVOKE, changed={"token": "W10.e30.AAAA"}, accept="")
+@example(path=DEVICE, changed={"scope": "\0"}, accept="")
+@given(
+    path=st.sampled_from([REVOKE, INTROSPECT, DEVICE]),
+    changed=st.one_of(hostile(REVOKE), hostile(DEVICE)),
+    accept=st.sampled_from(["", "*/*", "application/token-introspection+jwt", ";;,q=x", "\xff", "a" * 900]),
+)
+def test_the_other_machine_endpoints_are_civil(portal: Portal, path: str, changed: dict[str, str], accept: str) -> None:
+    """A proper request with hostile parts: an answer or a refusal in JSON, or a signed one, that nobody keeps."""
+    answer = is_civil(
+        portal.service.machine().post(
+            path,
+            base_url=ISSUER,
+            data={"client_id": "by-post", "client_secret": CLIENT_SECRET, "token": "x", "scope": "openid", **changed},
+            headers={"Accept": accept},
+            environ_base={"REMOTE_ADDR": next(_addresses)},
+        )
+    )
+
+    assert answer.status_code in (200, 400, 401, 413, 429)
+    assert answer.mimetype in ("application/json", "application/token-introspection+jwt")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@often
+@example(parts=["W10", "e30", "AAAA"])
+@given(
+    parts=st.lists(
+        st.one_of(
+            st.sampled_from(["W10", "e30", "IiI", "MQ", "bnVsbA", "eyJhbGciOiJFUzI1NiJ9", ""]),
+            st.recursive(
+                st.one_of(st.none(), st.booleans(), st.floats(), st.text(max_size=20), st.just("by-key")),
+                lambda inner: st.one_of(
+                    st.lists(inner, max_size=3),
+                    st.dictionaries(
+                        st.sampled_from(["alg", "kid", "typ", "crit", "iss", "sub", "aud", "exp", "nbf", "iat", "jti"]),
+                        inner,
+                        max_size=8,
+                    ),
+                ),
+                max_leaves=12,
+            ).map(encoded),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_client_assertion_may_be_anything(portal: Portal, parts: list[str]) -> None:
+    """Header and claims of every shape that JSON has: the one refusal (TK-21)."""
+    form = {"grant_type": "client_credentials", **wrap(".".join(parts))}
+    answer = is_civil(
+        portal.service.machine().post(TOKEN, base_url=ISSUER, data=form, environ_base={"REMOTE_ADDR": next(_addresses)})
+    )
+
+    assert (answer.status_code, answer.get_json()["error"]) == (401, "invalid_client")
+
+
+@often
+@example(changed={"user_code": "\0"}, path="/device")
+@given(
+    changed=st.dictionaries(
+        st.sampled_from(["user_code", "id", "decision", "request", "continue"]), VALUES, max_size=4
+    ),
+    path=st.sampled_from(["/device", "/device/confirm"]),
+)
+def test_the_device_pages_are_civil(portal: Portal, changed: dict[str, str], path: str) -> None:
+    """Opened and posted, signed in: nothing is let in by it."""
+    is_civil(get(portal, path, changed, signed_in=True))
+    portal.dana.open("/device")
+    sent = {**portal.dana.here.forms[0].fields, **changed}
+    portal.dana.address = next(_addresses)
+    answer = is_civil(portal.dana.post(path, sent))
+
+    assert answer.status_code in (303, 400, 413, 422, 429)
+    assert portal.service.events("device_grant.approved") == []

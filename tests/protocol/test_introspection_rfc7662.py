@@ -277,7 +277,7 @@ def test_the_metadata_names_the_endpoint(service: Service) -> None:
     document = service.machine().get("/.well-known/oauth-authorization-server", base_url=ISSUER).json
     assert document["introspection_endpoint"] == ISSUER + INTROSPECT
     methods = document["introspection_endpoint_auth_methods_supported"]
-    assert methods == ["client_secret_basic", "client_secret_post"]
+    assert methods == ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
 def a_verifier(service: Service) -> IntrospectionVerifier:

@@ -80,7 +80,6 @@ def test_a_missing_grant_type_and_an_unknown_one_are_told_apart(portal: Portal) 
     not_offered = (
         "password",
         "implicit",
-        "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange",
         "Authorization_Code",

@@ -162,9 +162,22 @@ def test_an_unsafe_rotation_is_refused_in_one_sentence(home: Home) -> None:
 
 def test_an_unknown_algorithm_is_a_usage_error(home: Home) -> None:
     """Exit 2, as for every command."""
-    for algorithm in ("HS256", "none", "EdDSA"):
+    for algorithm in ("HS256", "none", "ES512", "EDDSA"):
         assert run(home, "rotate", "--alg", algorithm).exit_code == 2
     assert not home.path.exists()
+
+
+def test_an_eddsa_key_is_made_by_its_name_and_rotates_with_the_others(home: Home) -> None:
+    """claims.md: "EdDSA optional". Nobody gets one who did not ask; whoever has one has it rotated too."""
+    run(home, "rotate")
+    made = run(home, "rotate", "--alg", "EdDSA")
+    assert made.exit_code == 0, made.output
+    assert home.open().algorithms() == ("ES256", "EdDSA", "RS256")
+    assert [rotation["successor"]["algorithm"] for rotation in read(home, "rotate")["rotations"]] == [
+        "ES256",
+        "RS256",
+        "EdDSA",
+    ]
 
 
 def test_the_list_shows_every_key_with_its_instants(home: Home) -> None:

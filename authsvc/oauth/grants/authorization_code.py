@@ -7,18 +7,17 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as Authlibs
 
+from authsvc.oauth.client_auth import ANY
 from authsvc.oauth.clients import Client
 from authsvc.oauth.codes import CodeGrant
 from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.subject import Subject
 
-AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
-
 
 class AuthorizationCodeGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
     """Codes come from and go to oauth/codes.py; everything else is Authlib's."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS = list(ANY)
 
     def query_authorization_code(self, code: str, client: Client) -> CodeGrant | None:
         """Spend the code here: Authlib deletes it only after the tokens are saved (models.md 1.2)."""
@@ -33,11 +32,13 @@ class AuthorizationCodeGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
         family = authorization_code.family
         if (resource := self.request.form.get("resource")) and resource != family.resource:
             raise InvalidTarget("The resource is not the one that was granted.")
-        return Subject(family, family.membership)
+        subject: Subject = self.server.subject_of(family, self.request.client)
+        return subject
 
     def generate_token(self, *, user: Subject, scope: str, include_refresh_token: bool) -> dict[str, Any]:
-        """Authlib's token, with our refresh token beside it."""
-        token: dict[str, Any] = super().generate_token(user=user, scope=scope, include_refresh_token=False)
+        """Authlib's token for the granted resource, with our refresh token beside it."""
+        said = self.server.scope_said(self.request.client, user.resource, scope)
+        token: dict[str, Any] = super().generate_token(user=user, scope=said, include_refresh_token=False)
         if include_refresh_token:
             token["refresh_token"] = self.server.refresh_tokens.first(self.server.tx(), user.family)
         return token

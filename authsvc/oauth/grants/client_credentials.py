@@ -7,6 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import InvalidScopeError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant as Authlibs
 
+from authsvc.oauth.client_auth import CONFIDENTIAL
 from authsvc.oauth.clients import NoSuchTarget, audience_for
 from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.subject import Machine
@@ -17,7 +18,7 @@ NEVER = frozenset({"openid", "profile", "email", "offline_access"})
 class ClientCredentialsGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
     """No person, so no acr, no account, no refresh token and none of OpenID's scopes."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "client_secret_post"]
+    TOKEN_ENDPOINT_AUTH_METHODS = list(CONFIDENTIAL)
 
     def validate_requested_scope(self) -> None:
         """The scopes must be the client's own and a machine's."""
@@ -35,12 +36,13 @@ class ClientCredentialsGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
             resource = audience_for(
                 self.request.form.get("resource"),
                 granted,
-                resources=self.server.registry.resources(self.server.tx()),
+                resources=client.reachable(self.server.registry.resources(self.server.tx())),
                 issuer=self.server.issuer,
             )
         except NoSuchTarget as exc:
             raise InvalidTarget("Name one registered resource.") from exc
+        said = self.server.scope_said(client, resource, granted)
         token: dict[str, Any] = super().generate_token(
-            user=Machine(client.client_id, resource), scope=granted, include_refresh_token=include_refresh_token
+            user=Machine(client.client_id, resource), scope=said, include_refresh_token=include_refresh_token
         )
         return token

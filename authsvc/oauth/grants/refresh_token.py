@@ -6,8 +6,8 @@ from typing import Any
 
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as Authlibs
 
+from authsvc.oauth.client_auth import ANY
 from authsvc.oauth.errors import InvalidTarget
-from authsvc.oauth.grants.authorization_code import AUTH_METHODS
 from authsvc.oauth.refresh import Presented
 from authsvc.oauth.subject import Subject
 
@@ -18,7 +18,7 @@ class RefreshTokenGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
     So a refused request (a wider scope, another resource) burns nothing.
     """
 
-    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    TOKEN_ENDPOINT_AUTH_METHODS = list(ANY)
 
     def authenticate_refresh_token(self, refresh_token: str) -> Presented | None:
         """What was presented, if it is worth something."""
@@ -32,7 +32,14 @@ class RefreshTokenGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
         """Whom the family speaks of."""
         if (resource := self.request.form.get("resource")) and resource != refresh_token.family.resource:
             raise InvalidTarget("The resource is not the one that was granted.")
-        return Subject(refresh_token.family, refresh_token.family.membership)
+        subject: Subject = self.server.subject_of(refresh_token.family, self.request.client)
+        return subject
+
+    def generate_token(self, *, user: Subject, scope: str, include_refresh_token: bool) -> dict[str, Any]:
+        """An access token for the granted resource. `scope`: what was asked of the granted one, else all of it."""
+        said = self.server.scope_said(self.request.client, user.resource, scope)
+        token: dict[str, Any] = super().generate_token(user=user, scope=said, include_refresh_token=False)
+        return token
 
     def issue_token(self, user: Subject, refresh_token: Presented) -> dict[str, Any]:
         """A new access token, and the successor of the refresh token."""
