@@ -42,6 +42,7 @@ from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
 from authsvc.oauth import views as oauth_views
+from authsvc.oauth.asking import Asking
 from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
@@ -194,6 +195,7 @@ def build(
         audit=audit,
         tx=database.current,
     )
+    consents = Consents(clock, audit)
     hints, client_keys = Hints(settings.issuer, ring), ClientKeys(fetch, clock)
     reader = Reader(
         registry,
@@ -233,11 +235,9 @@ def build(
             reader=reader,
             server=server,
             hints=hints,
-            sessions=sessions,
+            asking=Asking(sessions, families, consents, policies.mfa, courier.channels, clock),
             families=families,
-            consents=Consents(clock, audit),
-            mfa=policies.mfa,
-            channels=courier.channels,
+            consents=consents,
             clock=clock,
             audit=audit,
         ),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, InvalidRequestError, OAuth2Error
 from sqlalchemy.orm import Session
@@ -13,7 +11,7 @@ from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import new_id
-from authsvc.mfa.rules import Wanted, can_meet, person_of, switch_of
+from authsvc.oauth.asking import Asking
 from authsvc.oauth.authorization_request import AuthorizationRequest, Reader, Sent
 from authsvc.oauth.checks import Asked, examine
 from authsvc.oauth.clients import Client
@@ -21,18 +19,12 @@ from authsvc.oauth.consent import Consents
 from authsvc.oauth.errors import InvalidRequestUri
 from authsvc.oauth.families import Families
 from authsvc.oauth.id_token_hint import Hints
-from authsvc.oauth.interaction import FINAL, Ask, Before, Reason, SignedIn, Wish, what_to_ask
+from authsvc.oauth.interaction import FINAL, Reason
 from authsvc.oauth.response_mode import Answer, granted, refused
 from authsvc.oauth.server import AuthorizationServer
-from authsvc.policy.schema import MfaPolicy
-from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession, SignInRequest
-from authsvc.sessions.session import Sessions
 
 log = logs.logger(__name__)
-ENDPOINT = "/oauth/authorize"
-KIND = "authorization"
-LONGEST_HINT = 320
 #: A client that asks in silence is told so; that is no refusal worth a row of the trail.
 UNREMARKABLE = frozenset({"login_required", "account_selection_required", "consent_required"})
 
@@ -73,11 +65,9 @@ class AuthorizationEndpoint:
     reader: Reader
     server: AuthorizationServer
     hints: Hints
-    sessions: Sessions
+    asking: Asking
     families: Families
     consents: Consents
-    mfa: MfaPolicy
-    channels: Collection[str]
     clock: Clock
     audit: AuditLog
 
@@ -96,16 +86,16 @@ class AuthorizationEndpoint:
             request = self._examine(tx, sent)
         except OAuth2Error as error:
             return self._refuse(tx, sent, error, waits=_waits(sent))
-        ask = self._what_to_ask(tx, request, session, parked)
+        ask = self.asking.what_is_missing(tx, request, session, parked)
         if session is not None and ask is None:
             return self._issue(tx, request, session, parked)
         assert ask is not None  # noqa: S101 - without a session there is something to ask
         if ask.reason in FINAL or "none" in request.demand.prompt:
             return self._refuse(tx, sent, OAuth2Error(error=ask.wire_error))
         if ask.reason is Reason.CONSENT_WANTED:
-            return MustConsent(parked or self._park(tx, request, ask, session, None, browser_secret))
+            return MustConsent(parked or self.asking.park(tx, request, ask, session, None, browser_secret))
         # Parked anew each time: what is still missing may be another thing than the first time.
-        return MustSignIn(self._park(tx, request, ask, session, parked, browser_secret))
+        return MustSignIn(self.asking.park(tx, request, ask, session, parked, browser_secret))
 
     def question(self, tx: Session, parked: SignInRequest, session: BrowserSession) -> Question | None:
         """What there is to agree to, or None: nothing any more, or something else comes first."""
@@ -113,7 +103,7 @@ class AuthorizationEndpoint:
             request = self._examine(tx, self.reader.resume(parked, tx))
         except OAuth2Error:
             return None
-        ask = self._what_to_ask(tx, request, session, parked)
+        ask = self.asking.what_is_missing(tx, request, session, parked)
         is_asked = ask is not None and ask.reason is Reason.CONSENT_WANTED
         return Question(request.client, request.wanted_consent) if is_asked else None
 
@@ -137,58 +127,6 @@ class AuthorizationEndpoint:
         if to is None:
             raise InvalidRequestError("The redirect_uri is missing or not registered for this client.")
         return examine(Asked(sent, to, self.server, self.hints, tx))
-
-    def _what_to_ask(
-        self, tx: Session, request: AuthorizationRequest, session: BrowserSession | None, parked: SignInRequest | None
-    ) -> Ask | None:
-        before = _before(parked)
-        shown, agreed = None, True
-        if session is not None:
-            acr = self.families.effective_acr(tx, session)
-            slug = session.membership.account.slug
-            shown = SignedIn(slug, acr, session.auth_time, session.password_at, session.user_id)
-            agreed = self._agreed(tx, request, session, before)
-        return what_to_ask(self._wish(request, session), shown, before=before, now=self.clock.now(), agreed=agreed)
-
-    def _agreed(
-        self, tx: Session, request: AuthorizationRequest, session: BrowserSession, before: Before | None
-    ) -> bool:
-        """Whether the person lets the client have it. IMS's own clients are not asked for."""
-        if request.client.first_party:
-            return True
-        anew = "consent" in request.demand.prompt
-        if anew and before is None:
-            return False
-        since = before.parked_at if anew and before else None
-        return self.consents.covers(tx, session, request.client.client_id, request.wanted_consent, since=since)
-
-    def _wish(self, request: AuthorizationRequest, session: BrowserSession | None) -> Wish:
-        demand = request.demand
-        welcome = [acr for acr in demand.prefers if acr in levels.ORDER and self._can_show(acr, request, session)]
-        person = demand.person
-        return Wish(
-            demand.prompt,
-            demand.max_age,
-            welcome[0] if welcome else None,
-            demand.account.slug if demand.account else None,
-            needs=demand.needs,
-            reachable=demand.needs is None or self._can_show(demand.needs, request, session),
-            user_id=None if person is None else person.user.id if person.user else "",
-        )
-
-    def _can_show(self, acr: str, request: AuthorizationRequest, session: BrowserSession | None) -> bool:
-        """Whether this person could reach a level in the account to be entered. Whoever is unknown is asked, and then seen."""
-        if session is None:
-            return True
-        account = request.demand.account
-        membership = next(
-            (m for m in session.user.memberships if m.is_active and account is not None and m.account_id == account.id),
-            session.membership,
-        )
-        policy = self.mfa.for_audience(membership.audience)
-        switch = switch_of(membership.account.mfa_for(membership.audience))
-        person = person_of(session.user, self.mfa.phone)
-        return can_meet(Wanted(levels.rank(acr)), policy, switch, person, self.channels)
 
     def _issue(
         self, tx: Session, request: AuthorizationRequest, session: BrowserSession, parked: SignInRequest | None
@@ -229,50 +167,6 @@ class AuthorizationEndpoint:
             self.audit.record(tx, Event.AUTHORIZATION_REFUSED, client_id=client_id, error=error.error)
         to = sent.to
         return Unsafe(error) if to is None else refused(to, self.server.issuer, error, waits=waits)
-
-    def _park(
-        self,
-        tx: Session,
-        request: AuthorizationRequest,
-        ask: Ask,
-        session: BrowserSession | None,
-        parked: SignInRequest | None,
-        browser_secret: str,
-    ) -> SignInRequest:
-        demand, wish, before = request.demand, self._wish(request, session), _before(parked)
-        wanted = max((wish.acr, demand.needs), key=levels.rank)
-        since = before.parked_at if before else self.clock.now()
-        types_anew = ask.reason in (Reason.PASSWORD_WANTED, Reason.OTHER_PERSON)
-        return self.sessions.park(
-            tx,
-            browser_secret=browser_secret,
-            continue_to=ENDPOINT + "?request={id}",
-            params={"kind": KIND, "since": since.isoformat(), **request.sent.kept()},
-            account_slug=wish.account_slug,
-            login_hint=_login_hint(request),
-            wanted_acr=wanted if levels.rank(wanted) else None,
-            client_id=request.client.client_id,
-            client_name=request.client.client_name,
-            portal_origin=request.to.origin,
-            password_after=self.clock.now() if types_anew else None,
-            choose_account="select_account" in demand.prompt,
-            signed_in_at=before.signed_in_at if before else None,
-        )
-
-
-def _before(parked: SignInRequest | None) -> Before | None:
-    """Since when a request is under way: from its first parking, however often it was parked."""
-    if parked is None:
-        return None
-    return Before(datetime.fromisoformat(parked.params["since"]), parked.signed_in_at)
-
-
-def _login_hint(request: AuthorizationRequest) -> str | None:
-    """What the sign-in page fills in: what the client says, else the address of whom it means."""
-    hint, person = request.sent.params.get("login_hint"), request.demand.person
-    if hint is None and person is not None and person.user is not None:
-        return person.user.email.address
-    return hint if hint and len(hint) <= LONGEST_HINT and hint.isprintable() else None
 
 
 def _waits(sent: Sent) -> bool:

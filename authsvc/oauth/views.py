@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from authsvc.accounts.models import Account
 from authsvc.crypto.tokens import new_secret
-from authsvc.oauth.authorize import KIND, MustConsent, MustSignIn, Question, Unsafe
+from authsvc.oauth.asking import KIND
+from authsvc.oauth.authorize import MustConsent, MustSignIn, Question, Unsafe
 from authsvc.oauth.consent import in_plain_words
 from authsvc.oauth.logout import is_about, onward
 from authsvc.oauth.response_mode import FORM_POST, Answer

@@ -67,6 +67,11 @@ DEVICE = {"email": "dana@northgate.example", "typed": "", "errors": {}, "action"
 CONFIRM = {"client": "IMS kiosk", "code": "WDJB-MJHT", "asks": ["Know that it is you", "See your email address"],
            "email": "dana@northgate.example", "account": "Northgate", "asked_at": UNTIL, "address": "198.51.100.7",
            "is_near": True, "hidden": {"id": "1"}, "action": "/device/confirm", "someone_else_url": "/sign-out"}
+CONSENT = {"client_name": "Acme Analytics", "host": "acme.example", "email": "dana@northgate.example", "account_id": "1",
+           "account_name": "Northgate", "wishes": ["See your email address"], "action": "/oauth/consent?request=1",
+           "links": [("About this app", "https://acme.example/")]}
+RETURN = {"client_name": "Acme Analytics", "host": "acme.example", "action": None, "fields": (), "failed": True,
+          "location": "https://acme.example/cb?error=invalid_scope"}
 ERROR = {"heading": "Page not found", "text": "Check the address for a typing mistake.", "reference": "4F7K-22QX",
          "button_label": "Go to sign in", "button_url": "/sign-in"}
 BARE = {"heading": "Something went wrong on our side", "text": "Nothing was changed. Try again in a minute.",
@@ -108,6 +113,9 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "device-confirm": ("device/confirm.html", CONFIRM, "Let this device in?"),
     "device-confirm-far": ("device/confirm.html", CONFIRM | {"is_near": False}, "Let this device in?"),
     "device-end": ("device/end.html", {"heading": "You said no", "text": "Nothing was changed."}, "You said no"),
+    "consent": ("oauth/consent.html", CONSENT, "Allow Acme Analytics"),
+    "consent-no-links": ("oauth/consent.html", CONSENT | {"links": []}, "Allow Acme Analytics"),
+    "return-refused": ("oauth/return.html", RETURN, "This request didn’t work"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"),
 }
