@@ -122,8 +122,8 @@ def rotate(needs: Needs, alg: str, at_once: bool, yes: bool, as_json: bool) -> N
     tokens, rules = needs.policies.tokens, rotation_rules(needs.policies.tokens)
     with one_sentence():
         ring = open_ring(needs)
-        every = tuple(each for each in Algorithm if each in FIRST_ALGORITHMS or each in ring.algorithms())
-        algorithms = every if alg == "all" else (Algorithm(alg),)
+        usual = tuple(each for each in Algorithm if each in FIRST_ALGORITHMS or each in ring.algorithms())
+        algorithms = usual if alg == "all" else (Algorithm(alg),)
         trail = Trail(needs.audit, "now" if at_once else "planned")
         if at_once:
             confirm(_what_now_breaks(ring, algorithms, rules, needs), "Rotate now?", yes=yes)
@@ -158,7 +158,7 @@ def reseal(needs: Needs, as_json: bool) -> None:
     if len(needs.settings.secrets) > 1:
         click.echo(
             "The keys need the first secret alone now. Leave the last one in the list: sessions, remembered devices,\n"
-            "refresh tokens and client secrets are kept as digests under it."
+            "refresh tokens, client secrets and pairwise subjects are kept as digests under it."
         )
 
 

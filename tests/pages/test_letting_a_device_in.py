@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from authsvc.accounts.models import PhoneNumber
 from authsvc.oauth.device.user_code import read, shown
 from authsvc.oauth.models import OAuthClient
 from tests.protocol.devices import Device
-from tests.protocol.portal import TWO_STEP, body
+from tests.protocol.portal import TWO_FACTOR, TWO_STEP, body
 from tests.support.service import DANA, PASSWORD, Service
 
 CONFIRM = "Let this device in?"
@@ -176,6 +177,21 @@ def test_a_client_that_wants_more_than_a_password_gets_more(service: Service) ->
     assert device.waits_for() == "authorization_pending"
     dana.submit(button="decision", value="allow")
     assert service.claims(body(device.poll())["access_token"])["acr"] == TWO_STEP
+
+
+def test_a_minimum_that_cannot_be_met_ends_on_a_page(service: Service) -> None:
+    """claims.md: "a client's registered minimum that cannot be met" ends; it does not run in circles."""
+    device = Device.on(service, mfa="email", minimum_acr=TWO_FACTOR)
+    with service.services.database.transaction() as tx:
+        tx.delete(tx.get_one(PhoneNumber, device.portal.membership.user_id))
+    device.start()
+    dana = device.portal.dana
+    device.portal.code(method="email")
+    page = device.enter()
+    while page.h1 == "Enter your code":
+        page = dana.submit(code=service.code_for(DANA))
+    assert (page.status, page.h1) == (403, "This device can’t be let in")
+    assert device.waits_for() == "authorization_pending"
 
 
 def test_a_form_kept_open_does_not_get_past_the_minimum(service: Service) -> None:

@@ -17,6 +17,9 @@ from authsvc.settings import Settings
 from tests.protocol.portal import TOKEN, USERINFO, Portal, body
 from tests.support.service import CLIENT_SECRET, ISSUER, Service, make_ring
 
+#: Endpoints of machines besides the token endpoint's and UserInfo.
+OTHERS = ("/oauth/introspect", "/oauth/revoke", "/oauth/device_authorization")
+
 
 def test_only_post_is_answered(portal: Portal) -> None:
     """RFC 6749 3.2: "The client MUST use the HTTP "POST" method when making access token requests." RFC 9110 15.5.6: the server
@@ -153,7 +156,7 @@ def test_no_origin_is_ever_echoed(portal: Portal) -> None:
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
         answers = [
             portal.service.machine().open(path, method=method, base_url=ISSUER, headers=headers)
-            for path in (TOKEN, USERINFO)
+            for path in (TOKEN, USERINFO, *OTHERS)
             for method in ("OPTIONS", "POST")
         ]
         answers.append(portal.userinfo(token, Origin=origin))

@@ -7,12 +7,15 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from werkzeug.test import TestResponse
 
 from authsvc.clock import epoch_s
 from authsvc.crypto.tokens import new_id
 from authsvc.oauth.jose import Registry
 from tests.support.service import ISSUER, Service
 
+REFUSED = {"error": "invalid_client", "error_description": "Client authentication failed."}
+GRANT = {"grant_type": "client_credentials"}
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -63,3 +66,22 @@ class Signer:
 def wrap(assertion: str) -> dict[str, str]:
     """An assertion as it is sent."""
     return {"client_assertion_type": TYPE, "client_assertion": assertion}
+
+
+def register(service: Service, signer: Signer, client_id: str = "robot", **fields: Any) -> None:
+    """A machine that signs."""
+    values = {"grant_types": ["client_credentials"], "scope": "investors.read", "redirect_uris": [], **fields}
+    service.client(client_id, token_endpoint_auth_method="private_key_jwt", jwks=signer.jwks, **values)
+
+
+def send(service: Service, path: str = "/oauth/token", **form: str) -> TestResponse:
+    """A machine's request, from an address of its own."""
+    return service.machine().post(path, base_url=ISSUER, data=form)
+
+
+def refused(service: Service, assertion: str, **form: str) -> str | None:
+    """Asserts the one wording; answers the reason that the trail has."""
+    answer = send(service, **{**GRANT, **wrap(assertion), **form})
+    assert (answer.status_code, answer.json) == (401, REFUSED), answer.text
+    service.services.windows._local.storage.reset()
+    return service.events("client.authentication_failed")[-1].fields["reason"]

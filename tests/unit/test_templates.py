@@ -16,6 +16,7 @@ from markupsafe import Markup
 import authsvc
 from authsvc.web.brand import brand_css
 from authsvc.web.text import Time
+from tests.unit.device_samples import DEVICE_PAGES
 
 ROOT = Path(authsvc.__file__).parent
 STATIC = ROOT / "static"
@@ -40,7 +41,6 @@ EXPIRED = {"errors": {"expired": "That code has expired. Send a new one."}, "wai
 FOREIGN = "Enter a US number. Numbers from other countries aren’t supported at this time."
 BLOCKED = "Your carrier is blocking our texts to this number. Reply START to the last one, or get the code by email."
 CODE_STATE = {"works_until": UNTIL, "digits": 6, "errors": {}, "notice": None, "warning": None, "wait_s": 30}
-
 SIGN_IN = {"email": "", "errors": {}, "heading_error": None, "failed": False, "note": None, "forgot_url": "/forgot",
            "action": "/sign-in"}
 REFUSED = SIGN_IN | {"failed": True, "heading_error": "We couldn’t sign you in", "email": "dana@northgate.example"}
@@ -63,10 +63,6 @@ LINK = {"heading": "This link has expired", "text": "Sign in and we’ll send a 
         "button_label": "Go to sign in", "button_url": "/sign-in", "second_label": None, "second_url": None}
 SIGN_OUT = {"email": "dana@northgate.example", "device_until": "Dec 22", "stay_url": "/", "action": "/sign-out",
             "hidden": {"state": "xyz"}}
-DEVICE = {"email": "dana@northgate.example", "typed": "", "errors": {}, "action": "/device"}
-CONFIRM = {"client": "IMS kiosk", "code": "WDJB-MJHT", "asks": ["Know that it is you", "See your email address"],
-           "email": "dana@northgate.example", "account": "Northgate", "asked_at": UNTIL, "address": "198.51.100.7",
-           "is_near": True, "hidden": {"id": "1"}, "action": "/device/confirm", "someone_else_url": "/sign-out"}
 CONSENT = {"client_name": "Acme Analytics", "host": "acme.example", "email": "dana@northgate.example", "account_id": "1",
            "account_name": "Northgate", "wishes": ["See your email address"], "action": "/oauth/consent?request=1",
            "links": [("About this app", "https://acme.example/")]}
@@ -107,17 +103,11 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
     "accounts": ("login/accounts.html", {"email": "dana@northgate.example", "errors": {}, "action": "/accounts", "accounts": [
         {"id": "1", "name": "Northgate", "detail": None}], "restart_url": "/sign-in"}, "Choose an account"),
-    "device": ("device/enter.html", DEVICE, "Connect a device"),
-    "device-wrong": ("device/enter.html", DEVICE | {"typed": "BCDF-XXXX", "errors": {
-        "user_code": "Check the code and enter it again."}}, "Error: Connect a device"),
-    "device-confirm": ("device/confirm.html", CONFIRM, "Let this device in?"),
-    "device-confirm-far": ("device/confirm.html", CONFIRM | {"is_near": False}, "Let this device in?"),
-    "device-end": ("device/end.html", {"heading": "You said no", "text": "Nothing was changed."}, "You said no"),
     "consent": ("oauth/consent.html", CONSENT, "Allow Acme Analytics"),
     "consent-no-links": ("oauth/consent.html", CONSENT | {"links": []}, "Allow Acme Analytics"),
     "return-refused": ("oauth/return.html", RETURN, "This request didn’t work"),
     "error": ("error.html", ERROR, "Page not found"),
-    "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"),
+    "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"), **DEVICE_PAGES,
 }
 # fmt: on
 EVERY = [*PAGES, "error-bare"]

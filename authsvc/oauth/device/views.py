@@ -115,6 +115,8 @@ def confirm() -> Response:
         if asked is None:
             return redirect(url_for("device.over"), 303)
         if not _shows_enough(tx, session, asked.client):
+            if _is_back(tx, browser_secret):
+                return _lacking(session, asked.client)
             return _to_step_up(tx, asked, fresh, is_new=browser_secret is None)
     account = session.membership.account
     zone = ZoneInfo(account.time_zone)
@@ -198,13 +200,25 @@ def _shows_enough(tx: Session, session: BrowserSession, client: Client) -> bool:
     return wanted is None or levels.at_least(services().families.effective_acr(tx, session), wanted)
 
 
+def _is_back(tx: Session, browser_secret: str | None) -> bool:
+    """Whether this comes from the sign-in that was asked for more: nobody is sent there twice, and no request runs in circles."""
+    parked = services().sessions.parked(tx, request.args.get("request"), browser_secret=browser_secret)
+    return parked is not None and parked.params.get("kind") == "device"
+
+
+def _lacking(session: BrowserSession, client: Client) -> Response:
+    heading = "This device can’t be let in"
+    text = f"{client.client_name} asks for a safer sign-in than yours can be here. Ask an account admin to turn it on."
+    return _show("device/end.html", session, status=403, heading=heading, text=text)
+
+
 def _to_step_up(tx: Session, asked: Asked, browser_secret: str, *, is_new: bool) -> Response:
     """Parked as an authorization request is; the sign-in asks for what is missing and leads back to the question."""
     s = services()
     parked = s.sessions.park(
         tx,
         browser_secret=browser_secret,
-        continue_to=asked.url,
+        continue_to=asked.url + "&request={id}",
         params={"kind": "device"},
         wanted_acr=asked.client.minimum_acr,
         client_id=asked.client.client_id,
