@@ -44,10 +44,12 @@ from authsvc.mfa.delivery import CodeDelivery
 from authsvc.oauth import views as oauth_views
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
+from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
 from authsvc.oauth.codes import Codes
 from authsvc.oauth.discovery import Documents
 from authsvc.oauth.families import Families
+from authsvc.oauth.guarded_fetch import GuardedFetch
 from authsvc.oauth.logout import Logout
 from authsvc.oauth.machine import endpoints
 from authsvc.oauth.refresh import RefreshTokens
@@ -101,6 +103,8 @@ class Services:
     flow: Flow
     finish: Finish
     registry: Registry
+    fetch: GuardedFetch
+    client_keys: ClientKeys
     families: Families
     server: AuthorizationServer
     authorization: AuthorizationEndpoint
@@ -155,6 +159,7 @@ def build(
     attempts = Attempts(policies.sessions, digester, clock)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
+    fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     families = Families(policies, sessions, devices, clock, audit)
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
     server = AuthorizationServer(
@@ -193,6 +198,8 @@ def build(
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
+        fetch=fetch,
+        client_keys=ClientKeys(fetch, clock),
         families=families,
         server=server,
         authorization=AuthorizationEndpoint(server, sessions, families, policies.mfa, courier.channels, clock, audit),

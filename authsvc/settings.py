@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     embedded_worker: bool = Field(
         True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"
     )
+    allow_loopback_clients: bool = Field(
+        False,
+        description="Development: clients' addresses (`jwks_uri`, `backchannel_logout_uri`) may be on this machine, also by http",
+    )
     workers: int = Field(1, ge=1, le=64, description="Web worker processes")
     threads: int = Field(8, ge=4, le=128, description="Threads in each web worker")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
@@ -159,6 +163,10 @@ class Settings(BaseSettings):
             found.append("AUTHSVC_SMS_URL must be a real sender or none: in production, not dir:")
         if self.aws_endpoint_url and not self.aws_endpoint_url.startswith("https:"):
             found.append("AUTHSVC_AWS_ENDPOINT_URL must be https in production")
+        if self.allow_loopback_clients:
+            found.append(
+                "AUTHSVC_ALLOW_LOOPBACK_CLIENTS must be off in production: clients would reach into this machine"
+            )
         if self.email_from.endswith("@localhost"):
             found.append("AUTHSVC_EMAIL_FROM must be an address of yours in production")
         if self.database_url.startswith("sqlite:") and self.workers > 1:

@@ -39,6 +39,13 @@ def test_a_production_configuration_is_accepted() -> None:
     assert Settings.read(**GOOD).is_production
 
 
+def test_clients_on_this_machine_are_a_development_switch() -> None:
+    """In production a client's jwks_uri would reach whatever listens on loopback (security.md AZ-16)."""
+    assert not Settings.read().allow_loopback_clients
+    [problem] = problems(**GOOD, allow_loopback_clients=True)
+    assert "AUTHSVC_ALLOW_LOOPBACK_CLIENTS must be off in production" in problem
+
+
 def test_production_lists_every_problem_at_once() -> None:
     """Nobody learns of the second mistake at the second start (contract.md)."""
     found = "\n".join(problems(env="production", workers=2))
