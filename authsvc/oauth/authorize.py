@@ -267,8 +267,10 @@ def refuse_what_is_not_offered(params: MultiDict[str, str]) -> None:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port."""
-    scheme, _, rest = url.partition("://")
+    """Scheme, host and port; of an app's own scheme (RFC 8252 7.1) the scheme."""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        return url.partition(":")[0] + ":"
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
 
 

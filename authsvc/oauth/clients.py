@@ -73,8 +73,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return " ".join(dict.fromkeys(name for name in asked if name in self.scopes)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Exact string comparison (RFC 9700 4.1.3)."""
-        return redirect_uri in self.metadata.redirect_uris
+        """Exact string comparison (RFC 9700 4.1.3), but for the port of a native app on loopback (RFC 8252 7.3)."""
+        return self.metadata.accepts_redirect(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Whether the secret is right; compared as digests."""
