@@ -13,6 +13,8 @@ from authsvc import logs
 from authsvc.db import Database
 from authsvc.errors import AuthsvcError, Kind
 from authsvc.oauth.introspection import Introspection
+from authsvc.oauth.registration_endpoint import PATH as REGISTRATION
+from authsvc.oauth.registration_endpoint import RegistrationEndpoint
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
 from authsvc.web.front import Endpoint
@@ -23,7 +25,7 @@ LARGEST_BODY = 64 * 1024
 
 
 def endpoints(
-    database: Database, server: AuthorizationServer, userinfo: UserInfo
+    database: Database, server: AuthorizationServer, userinfo: UserInfo, registration: RegistrationEndpoint
 ) -> Mapping[str, Mapping[str, Endpoint]]:
     """Every machine endpoint, by path and method."""
     server.register_endpoint(Introspection(userinfo))
@@ -55,6 +57,7 @@ def endpoints(
         "/oauth/token": {"POST": _safely(token)},
         "/oauth/introspect": {"POST": _safely(introspect)},
         "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
+        REGISTRATION: dict.fromkeys(("POST", "GET", "PUT", "DELETE"), _safely(registration)),
     }
 
 

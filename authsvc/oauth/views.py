@@ -11,7 +11,6 @@ from werkzeug.wrappers import Response
 
 from authsvc.crypto.tokens import new_secret
 from authsvc.oauth.authorize import Issued, MustSignIn, Unsafe, origin_of, parked_params
-from authsvc.oauth.logout import is_about, onward
 from authsvc.sessions.models import SignInRequest
 from authsvc.web.context import services
 from authsvc.web.cookies import BROWSER, SESSION
@@ -68,8 +67,8 @@ def logout() -> Response:
             target = url_for("login.sign_out", request=parked.id) if session else parked.params["target"]
             return redirect(target, 303)
         asked = s.logout.read(MultiDict(request.args.items(multi=True)))
-        target = onward(asked, session) or url_for("login.sign_in", note="signed-out")
-        if session is None or (asked is not None and is_about(asked, session)):
+        target = s.logout.onward(asked, session) or url_for("login.sign_in", note="signed-out")
+        if session is None or (asked is not None and s.logout.is_about(asked, session)):
             if session is not None:
                 s.sessions.end(tx, session, "signed_out")
             response = redirect(target, 303)
