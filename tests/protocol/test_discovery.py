@@ -21,7 +21,7 @@ from tests.support.postgres import new_database
 from tests.support.service import API, ISSUER, Service, make_ring
 
 OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
-#: RFC 8414, RFC 9207, RP-Initiated and Back-Channel Logout, and the registration of prompt_values_supported: what has a registered meaning.
+#: RFC 8414, RFC 9207, RP-Initiated and Back-Channel Logout, prompt_values_supported: what has a registered meaning.
 REGISTERED = {
     *rfc8414.AuthorizationServerMetadata.REGISTRY_KEYS,
     *discovery.OpenIDProviderMetadata.REGISTRY_KEYS,
