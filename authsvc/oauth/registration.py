@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from authsvc.audit import AuditLog, Event
@@ -185,7 +186,10 @@ class Registration:
             created_at=self.clock.now(),
         )
         tx.add(row)
-        tx.flush()
+        try:
+            tx.flush()
+        except IntegrityError as exc:  # made a moment ago, by another
+            raise ClientIsThere from exc
         self.audit.record(tx, Event.CLIENT_CREATED, client_id=row.client_id, by=by)
         return self._done(tx, row, secret=secret, registration_token=token)
 

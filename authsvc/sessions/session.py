@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -22,6 +23,8 @@ from authsvc.sessions.models import BrowserSession, SignInRequest
 PURPOSE = "session"
 #: The job that says which sessions ended; whoever gave tokens out for them tells their holders (oauth/backchannel_logout.py).
 SESSION_ENDED = "session_ended"
+#: Sessions a job.
+AT_ONCE = 500
 #: How stale last_seen_at may be: one write a minute and browser, not one a page.
 SEEN_EVERY = timedelta(minutes=1)
 #: For how long a parked request is answered again.
@@ -179,8 +182,7 @@ class Sessions:
 
     def _announce(self, tx: Session, ended: list[BrowserSession], *, everywhere: bool) -> None:
         """In the transaction that ends them. `everywhere`: they are all that the person had."""
-        sids = [session.id for session in ended]
-        self.queue.enqueue(tx, SESSION_ENDED, event=new_id(), sids=sids, everywhere=int(everywhere))
+        announce_ended(tx, self.queue, [session.id for session in ended], everywhere=everywhere)
 
     def park(
         self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any
@@ -238,3 +240,10 @@ class Sessions:
         ).all()
         for session in live:
             self.end(tx, session, "too_many_sessions")
+
+
+def announce_ended(tx: Session, queue: Queue, sids: Sequence[str], *, everywhere: bool = False) -> None:
+    """Queue the word that these sessions ended; also for whoever ends many by one statement."""
+    for start in range(0, len(sids), AT_ONCE):
+        some = list(sids[start : start + AT_ONCE])
+        queue.enqueue(tx, SESSION_ENDED, event=new_id(), sids=some, everywhere=int(everywhere))
