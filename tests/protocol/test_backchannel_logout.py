@@ -14,6 +14,7 @@ from authsvc.jobs.models import Job
 from authsvc.jobs.queue import MAX_ATTEMPTS
 from authsvc.oauth.models import LogoutDelivery, OAuthClient
 from authsvc.sessions.models import BrowserSession
+from authsvc.sessions.session import announce_ended
 from tests.protocol.portal import LOGOUT, Portal, header
 from tests.support.client_site import ClientSite
 from tests.support.service import CALLBACK, ISSUER, PASSWORD, PORTAL, Service
@@ -259,6 +260,17 @@ def test_a_client_that_was_deactivated_in_between_is_not_told(listening: Listeni
     [receipt] = listening.receipts()
     assert (receipt.status, receipt.problem) == ("failed", "the client does not want it any more")
     assert len(listening.site.asked) == 1
+
+
+def test_whoever_ends_many_sessions_by_one_statement_tells_too(listening: Listening) -> None:
+    """`keys withdraw` and `after-restore`; a thousand sessions are a few jobs."""
+    sid = listening.portal.claims(listening.portal.tokens()["id_token"])["sid"]
+    s = listening.service.services
+    with s.database.transaction() as tx:
+        announce_ended(tx, s.queue, ["gone"] * 999 + [sid])
+        assert tx.query(Job).count() == 2
+    listening.service.deliver()
+    assert [claims["sid"] for claims in listening.heard()] == [sid]
 
 
 def test_the_job_is_in_the_transaction_that_ends_the_session(listening: Listening) -> None:
