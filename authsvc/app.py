@@ -46,6 +46,7 @@ from authsvc.oauth.asking import Asking
 from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
+from authsvc.oauth.backchannel_logout import SEND_LOGOUT, LogoutDeliveries, LogoutFanOut, LogoutTokens
 from authsvc.oauth.client_auth import ClientAuthenticator
 from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
@@ -57,11 +58,14 @@ from authsvc.oauth.discovery import Documents
 from authsvc.oauth.families import Families
 from authsvc.oauth.guarded_fetch import GuardedFetch
 from authsvc.oauth.id_token_hint import Hints
+from authsvc.oauth.initial_access import InitialAccess
 from authsvc.oauth.logout import Logout
 from authsvc.oauth.machine import endpoints
 from authsvc.oauth.par import PushEndpoint
 from authsvc.oauth.pushed import PushedRequests
 from authsvc.oauth.refresh import RefreshTokens
+from authsvc.oauth.registration import Registration
+from authsvc.oauth.registration_endpoint import RegistrationEndpoint
 from authsvc.oauth.request_object import RequestObjects
 from authsvc.oauth.revocation import RevokedTokens
 from authsvc.oauth.server import AuthorizationServer
@@ -71,7 +75,7 @@ from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
 from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
-from authsvc.sessions.session import Sessions
+from authsvc.sessions.session import SESSION_ENDED, Sessions
 from authsvc.settings import Settings
 from authsvc.throttle import AddressWindows, Throttle
 from authsvc.throttle.lockout import Pauses
@@ -118,6 +122,9 @@ class Services:
     registry: Registry
     fetch: GuardedFetch
     client_keys: ClientKeys
+    registration: Registration
+    initial_access: InitialAccess
+    logout_deliveries: LogoutDeliveries
     families: Families
     server: AuthorizationServer
     authorization: AuthorizationEndpoint
@@ -170,14 +177,17 @@ def build(
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
-    sessions = Sessions(policies.sessions, digester, clock, audit)
+    sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
-    registry = Registry(database, digester)
+    registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     families = Families(policies, sessions, devices, clock, audit)
+    subjects = Subjects(digester)
+    registration = Registration(registry, families, fetch, digester, clock, audit)
+    id_tokens = IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock))
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
     client_keys = ClientKeys(fetch, clock)
     assertions = Assertions(settings.issuer, registry, client_keys, policies.tokens.clock_skew, digester, clock)
@@ -189,8 +199,8 @@ def build(
         codes=Codes(policies.tokens.authorization_code, families, digester, clock, audit),
         refresh_tokens=refresh_tokens,
         access_tokens=AccessTokens(issuer=settings.issuer, ring=ring, policy=policies.tokens, clock=clock),
-        id_tokens=IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock)),
-        subjects=Subjects(digester),
+        id_tokens=id_tokens,
+        subjects=subjects,
         device_codes=device_codes,
         audit=audit,
         tx=database.current,
@@ -229,6 +239,11 @@ def build(
         registry=registry,
         fetch=fetch,
         client_keys=client_keys,
+        registration=registration,
+        initial_access=InitialAccess(digester, clock, audit),
+        logout_deliveries=LogoutDeliveries(
+            database, registry, LogoutTokens(settings.issuer, ring, id_tokens, clock, subjects.sub), fetch, clock, audit
+        ),
         families=families,
         server=server,
         authorization=AuthorizationEndpoint(
@@ -247,7 +262,7 @@ def build(
         device_codes=device_codes,
         revoked_tokens=RevokedTokens(digester, audit),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
-        logout=Logout(server, ring),
+        logout=Logout(server, ring, subjects.sub),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
     )
@@ -315,6 +330,7 @@ def create_app(services: Services) -> Flask:
             services.server,
             services.userinfo,
             services.par,
+            registration_endpoint(services),
             revoked=services.revoked_tokens,
             windows=services.windows,
         ),
@@ -322,6 +338,20 @@ def create_app(services: Services) -> Flask:
     own_host = OwnHost(front, issuer=services.settings.issuer)
     app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
     return app
+
+
+def registration_endpoint(s: Services) -> RegistrationEndpoint:
+    """Dynamic registration over `services`."""
+    return RegistrationEndpoint(
+        issuer=s.settings.issuer,
+        database=s.database,
+        registration=s.registration,
+        initial_access=s.initial_access,
+        policy=s.policies.tokens.registration,
+        digester=s.digester,
+        windows=s.windows,
+        audit=s.audit,
+    )
 
 
 def make_worker(services: Services) -> Worker:
@@ -339,6 +369,8 @@ def make_worker(services: Services) -> Worker:
         with s.database.transaction() as tx:
             for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
                 part.sweep(tx, now=now)
+            s.initial_access.sweep(tx, now=now)
+            s.logout_deliveries.sweep(tx, now=now)
             for of_tokens in (s.device_codes, s.assertions, s.revoked_tokens):
                 of_tokens.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
@@ -353,6 +385,8 @@ def make_worker(services: Services) -> Worker:
         handlers={
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+            SESSION_ENDED: LogoutFanOut(s.database, s.registry, s.queue, s.clock),
+            SEND_LOGOUT: s.logout_deliveries,
         },
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),

@@ -18,6 +18,13 @@ class Event(StrEnum):
     MEMBER_CHANGED = "member.changed"
     CLIENT_CREATED = "client.created"
     CLIENT_CHANGED = "client.changed"
+    CLIENT_SECRET_ROTATED = "client.secret_rotated"
+    CLIENT_DEACTIVATED = "client.deactivated"
+    CLIENT_REACTIVATED = "client.reactivated"
+    REGISTRATION_OPENED = "client.initial_access_token_created"
+    REGISTRATION_REFUSED = "client.registration_refused"
+    LOGOUT_SENT = "logout.sent"
+    LOGOUT_FAILED = "logout.failed"
     RESOURCE_SERVER_CHANGED = "resource_server.changed"
     PASSWORD_WRONG = "password.wrong"
     PASSWORD_CHANGED = "password.changed"
@@ -70,8 +77,15 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.ACCOUNT_CHANGED: frozenset({"fields"}),
     Event.MEMBER_CREATED: frozenset({"audience", "role"}),
     Event.MEMBER_CHANGED: frozenset({"fields"}),
-    Event.CLIENT_CREATED: frozenset(),
-    Event.CLIENT_CHANGED: frozenset({"fields"}),
+    Event.CLIENT_CREATED: frozenset({"by"}),
+    Event.CLIENT_CHANGED: frozenset({"fields", "by"}),
+    Event.CLIENT_SECRET_ROTATED: frozenset({"overlap_hours"}),
+    Event.CLIENT_DEACTIVATED: frozenset({"families", "by"}),
+    Event.CLIENT_REACTIVATED: frozenset(),
+    Event.REGISTRATION_OPENED: frozenset({"uses", "until"}),
+    Event.REGISTRATION_REFUSED: frozenset({"reason"}),
+    Event.LOGOUT_SENT: frozenset({"attempts"}),
+    Event.LOGOUT_FAILED: frozenset({"attempts", "reason"}),
     Event.RESOURCE_SERVER_CHANGED: frozenset({"identifier"}),
     Event.PASSWORD_WRONG: frozenset({"reason"}),
     Event.PASSWORD_CHANGED: frozenset({"by"}),

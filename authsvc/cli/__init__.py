@@ -9,6 +9,7 @@ import click
 from authsvc.audit.cli import audit
 from authsvc.cli.after_restore import after_restore
 from authsvc.cli.apply import apply
+from authsvc.cli.client import client
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
 from authsvc.cli.keys_rehearse import rehearse
@@ -48,7 +49,7 @@ def main(ctx: click.Context) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (serve, demo, worker, migrate, apply, keys, policy, audit, after_restore):
+for command in (serve, demo, worker, migrate, apply, client, keys, policy, audit, after_restore):
     main.add_command(command)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)

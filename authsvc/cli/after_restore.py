@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from authsvc.audit import Event
 from authsvc.cli.context import LazyServices
 from authsvc.cli.keys_descent import count_devices, take_time
-from authsvc.cli.keys_withdraw import devices_of
+from authsvc.cli.keys_withdraw import devices_of, queue_of
 from authsvc.db import Base
 from authsvc.keyring.cli import as_json_option, confirm, open_ring, yes_option
 from authsvc.keyring.schedule import KeyringError, KeyState, state
@@ -27,6 +27,7 @@ from authsvc.login.models import LoginAttempt
 from authsvc.mfa.models import Challenge
 from authsvc.oauth.models import AuthorizationCode, TokenFamily
 from authsvc.sessions.models import BrowserSession, SignInRequest
+from authsvc.sessions.session import announce_ended
 
 REASON = "restored_from_backup"
 
@@ -101,8 +102,11 @@ def end_revived(tx: Session, needs: LazyServices) -> Revived:
     now = needs.clock.now()
     take_time(tx)
     devices = count_devices(tx, now)
+    ends = _ends(now)
+    # Their clients may believe in them too.
+    announce_ended(tx, queue_of(needs), tx.scalars(select(BrowserSession.id).where(*ends["sessions"].live)).all())
     counts = {}
-    for name, end in _ends(now).items():
+    for name, end in ends.items():
         statement = update(end.table).where(*end.live).values(end.values)
         counts[name] = tx.execute(statement, execution_options={"synchronize_session": False}).rowcount  # type: ignore[attr-defined]
     devices_of(needs).forget_all(tx, reason=REASON)

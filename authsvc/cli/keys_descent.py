@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from authsvc.accounts.models import Membership
 from authsvc.devices.models import RememberedDevice
 from authsvc.devices.remember import Devices
+from authsvc.jobs import Queue
 from authsvc.keyring.schedule import Algorithm, KeyEntry, never_signs
 from authsvc.keyring.words import counted
 from authsvc.oauth.models import OAuthClient, RefreshToken, TokenFamily
 from authsvc.oauth.tokens import ACCESS_TOKEN_ALG
 from authsvc.sessions.models import BrowserSession
-from authsvc.sessions.session import SEEN_EVERY
+from authsvc.sessions.session import SEEN_EVERY, announce_ended
 
 REASON = "key_withdrawn"
 
@@ -50,17 +51,18 @@ def descent(tx: Session, entry: KeyEntry, now: datetime) -> Descent:
     )
 
 
-def end_descent(tx: Session, entry: KeyEntry, devices: Devices, now: datetime) -> Descent:
+def end_descent(tx: Session, entry: KeyEntry, devices: Devices, queue: Queue, now: datetime) -> Descent:
     """End it, in this transaction, and say what ended. One statement a table, whatever the number of rows."""
     found = descent(tx, entry, now)
     if not _has_signed(entry, now):
         return found
     take_time(tx)
     ended: dict[str, Any] = {"ended_at": now, "ended_reason": REASON}
-    sessions = tx.execute(
+    sessions = tx.scalars(
         update(BrowserSession).where(*_sessions(entry, now)).values(ended).returning(BrowserSession.id),
         execution_options={"synchronize_session": False},
     ).all()
+    announce_ended(tx, queue, sessions)
     families = tx.execute(
         update(TokenFamily)
         .where(*_families(entry, now))

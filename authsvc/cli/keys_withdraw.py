@@ -9,12 +9,14 @@ from dataclasses import asdict
 import click
 
 from authsvc.audit import Event
+from authsvc.cache import Cache
 from authsvc.cli.context import LazyServices
 from authsvc.cli.keys_descent import Descent, descent, end_descent
 from authsvc.crypto.seal import derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import DatabaseUnavailable
 from authsvc.devices.remember import Devices
+from authsvc.jobs import Queue
 from authsvc.keyring.cli import as_json_option, confirm, no_row, one_sentence, open_ring, yes_option
 from authsvc.keyring.errors import NoSuchKey
 from authsvc.keyring.ring import KeyRing, Withdrawal
@@ -63,6 +65,11 @@ def devices_of(needs: LazyServices) -> Devices:
     return Devices(needs.policies.mfa.remembered_device, digester, needs.clock, needs.audit)
 
 
+def queue_of(needs: LazyServices) -> Queue:
+    """Jobs, for the same reason without Redis: the worker looks every second or two."""
+    return Queue(needs.clock, Cache(""))
+
+
 def _named(ring: KeyRing, key: str, needs: LazyServices) -> KeyEntry:
     entries = ring.entries()
     found = active(entries, key, needs.clock.now()) if key in set(Algorithm) else None
@@ -98,7 +105,7 @@ def _end(needs: LazyServices, entry: KeyEntry) -> Descent | None:
     """What ended; None while the database is away."""
     try:
         with needs.database.transaction() as tx:
-            ended = end_descent(tx, entry, devices_of(needs), needs.clock.now())
+            ended = end_descent(tx, entry, devices_of(needs), queue_of(needs), needs.clock.now())
             needs.audit.record(tx, Event.KEYS_ENDED, kid=entry.kid, **asdict(ended))
     except DatabaseUnavailable:
         return None

@@ -26,6 +26,7 @@ from authsvc.crypto.tokens import new_id
 from authsvc.errors import ConfigurationError
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
+from authsvc.oauth.registration import MetadataRefused
 
 
 @dataclass
@@ -58,8 +59,11 @@ class Provisioner:
                     ready.digests[client.client_id] = s.digester.digest(
                         SECRET_PURPOSE, _long_enough(client.client_secret.read())
                     )
+                s.registration.check_outside(client.metadata())
             except ConfigurationError as exc:
                 problems += [f"{client.client_id}: {problem}" for problem in exc.problems]
+            except MetadataRefused as exc:
+                problems += [f"{client.client_id}: {problem.field}: {problem.text}" for problem in exc.problems]
         taken = {client.client_id for client in file.clients} & {api.identifier for api in file.resource_servers}
         problems += [f"{name}: a resource server must not be named like a client" for name in taken]
         if problems:

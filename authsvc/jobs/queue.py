@@ -26,7 +26,7 @@ class Queue:
     clock: Clock
     cache: Cache
 
-    def enqueue(self, tx: Session, kind: str, **args: str | int) -> None:
+    def enqueue(self, tx: Session, kind: str, **args: str | int | list[str]) -> None:
         """Queue a job in the caller's transaction: it exists exactly when the change that wants it does."""
         now = self.clock.now()
         tx.add(Job(id=new_id(), kind=kind, args=args, created_at=now, run_at=now))

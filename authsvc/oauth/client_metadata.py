@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from authsvc.settings import LOOPBACK
+from authsvc.oauth.client_addresses import host_of, https_address, is_same_redirect, redirect_address, web_address
+from authsvc.oauth.client_jwks import read_key_set
 
 SigningAlg = Literal["ES256", "RS256", "EdDSA"]
 #: What clients may sign with: their assertions and request objects.
@@ -28,24 +28,6 @@ GrantType = Literal[
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*")
 
 
-def web_address(value: str) -> str:
-    """`value`, if it is an https address without surprises. Raises: ValueError with a sentence for its author."""
-    parts = urlsplit(value)
-    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
-    if (
-        not (parts.scheme == "https" or loopback)
-        or not parts.hostname
-        or parts.username
-        or "#" in value
-        or "*" in value
-        or not value.isprintable()
-    ):
-        raise ValueError(
-            "must be an https address (http on a loopback address), without a fragment, a wildcard or a user name"
-        )
-    return value
-
-
 def scope_names(value: str) -> str:
     """`value`, if it is scope names with one space between them (RFC 6749 3.3). Raises: ValueError."""
     if not _SCOPES.fullmatch(value):
@@ -53,7 +35,23 @@ def scope_names(value: str) -> str:
     return value
 
 
+def plain_text(value: str) -> str:
+    """`value`, if it can be shown: no control characters, no halves of characters. Raises: ValueError."""
+    if not value.isprintable():
+        raise ValueError("has a character that cannot be shown")
+    return value
+
+
+def _redirect(value: str, info: ValidationInfo) -> str:
+    return redirect_address(value, info.data.get("application_type", "web"))
+
+
+RedirectAddress = Annotated[str, AfterValidator(_redirect)]
 WebAddress = Annotated[str, AfterValidator(web_address)]
+HttpsAddress = Annotated[str, AfterValidator(https_address)]
+Text = Annotated[str, AfterValidator(plain_text), Field(min_length=1, max_length=200)]
+Contact = Annotated[str, AfterValidator(plain_text), Field(min_length=1, max_length=320)]
+MOST_ADDRESSES = 50
 
 
 class ClientMetadata(BaseModel):
@@ -61,12 +59,12 @@ class ClientMetadata(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    client_name: str = Field(min_length=1, max_length=200)
+    client_name: Text
     application_type: Literal["web", "native"] = "web"
-    redirect_uris: tuple[WebAddress, ...] = ()
-    post_logout_redirect_uris: tuple[WebAddress, ...] = ()
+    redirect_uris: tuple[RedirectAddress, ...] = Field((), max_length=MOST_ADDRESSES)
+    post_logout_redirect_uris: tuple[RedirectAddress, ...] = Field((), max_length=MOST_ADDRESSES)
     grant_types: tuple[GrantType, ...] = ("authorization_code",)
-    scope: Annotated[str, AfterValidator(scope_names)] = "openid"
+    scope: Annotated[str, AfterValidator(scope_names), Field(max_length=2000)] = "openid"
     token_endpoint_auth_method: AuthMethod = "client_secret_basic"
     token_endpoint_auth_signing_alg: ClientAlg | None = None
     jwks: dict[str, Any] | None = None
@@ -80,18 +78,25 @@ class ClientMetadata(BaseModel):
     subject_type: Literal["public", "pairwise"] = "public"
     sector_identifier_uri: WebAddress | None = None
     default_max_age: int | None = Field(None, ge=0, le=10**9)
-    default_acr_values: tuple[str, ...] = ()
+    default_acr_values: tuple[Text, ...] = Field((), max_length=10)
     require_auth_time: bool = False
-    initiate_login_uri: WebAddress | None = None
+    initiate_login_uri: HttpsAddress | None = None
     backchannel_logout_uri: WebAddress | None = None
     backchannel_logout_session_required: bool = False
-    client_uri: WebAddress | None = None
-    logo_uri: WebAddress | None = None
-    policy_uri: WebAddress | None = None
-    tos_uri: WebAddress | None = None
-    contacts: tuple[str, ...] = ()
-    software_id: str | None = Field(None, max_length=200)
-    software_version: str | None = Field(None, max_length=200)
+    client_uri: HttpsAddress | None = None
+    logo_uri: HttpsAddress | None = None
+    policy_uri: HttpsAddress | None = None
+    tos_uri: HttpsAddress | None = None
+    contacts: tuple[Contact, ...] = Field((), max_length=20)
+    software_id: Text | None = None
+    software_version: Text | None = None
+
+    @field_validator("jwks")
+    @classmethod
+    def _keys_are_public(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            read_key_set(value, strict=True)
+        return value
 
     @model_validator(mode="after")
     def _fits_together(self) -> ClientMetadata:
@@ -103,10 +108,14 @@ class ClientMetadata(BaseModel):
             raise ValueError("has both jwks and jwks_uri; give one (RFC 7591 2)")
         if self.token_endpoint_auth_method == "private_key_jwt" and self.jwks is None and self.jwks_uri is None:
             raise ValueError("private_key_jwt needs jwks or jwks_uri")
-        hosts = {urlsplit(uri).hostname for uri in self.redirect_uris}
-        if self.subject_type == "pairwise" and self.sector_identifier_uri is None and len(hosts) > 1:
-            raise ValueError("pairwise with redirect_uris of several hosts needs sector_identifier_uri (Core 8.1)")
+        several_hosts = len({host_of(address) for address in self.redirect_uris}) > 1
+        if self.subject_type == "pairwise" and several_hosts and self.sector_identifier_uri is None:
+            raise ValueError("pairwise with several hosts in redirect_uris needs a sector_identifier_uri (Core 8.1)")
         return self
+
+    def accepts_redirect(self, sent: str) -> bool:
+        """Whether answers may go there; one home for the authorization endpoint and PAR."""
+        return any(is_same_redirect(known, sent, self.application_type) for known in self.redirect_uris)
 
     def stored(self) -> dict[str, Any]:
         """For the client's row: what differs from the defaults, as JSON."""

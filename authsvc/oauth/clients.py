@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import ClientMixin
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from authsvc.clock import Clock, SystemClock
 from authsvc.crypto.tokens import Digester, same
 from authsvc.db import Database, DatabaseUnavailable
 from authsvc.oauth.client_metadata import ClientMetadata
@@ -36,6 +37,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     #: The resource servers its tokens may be for; None: any that has one of its scopes.
     resources: frozenset[str] | None
     digester: Digester
+    #: The secret before the last rotation, while it still does.
+    previous_secret_digest: str | None = None
 
     @property
     def client_name(self) -> str:
@@ -79,14 +82,15 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
         return " ".join(dict.fromkeys(name for name in asked if name in self.scopes)) or None
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """Exact string comparison (RFC 9700 4.1.3)."""
-        return redirect_uri in self.metadata.redirect_uris
+        """Exact string comparison (RFC 9700 4.1.3), but for the port of a native app on loopback (RFC 8252 7.3)."""
+        return self.metadata.accepts_redirect(redirect_uri)
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Whether the secret is right; compared as digests."""
-        if self.secret_digest is None:
-            return False
-        return same(self.digester.digest(SECRET_PURPOSE, client_secret), self.secret_digest)
+        """Whether the secret is right; compared as digests. For a while after a rotation the one before does too."""
+        sent = self.digester.digest(SECRET_PURPOSE, client_secret)
+        return any(
+            same(sent, known) for known in (self.secret_digest, self.previous_secret_digest) if known is not None
+        )
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Whether this is the registered way."""
@@ -105,9 +109,15 @@ class Registry:
     """Looks clients and resource servers up; a warm look-up asks no database."""
 
     def __init__(
-        self, database: Database, digester: Digester, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        database: Database,
+        digester: Digester,
+        *,
+        clock: Clock | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database, self._digester, self._monotonic = database, digester, monotonic
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._clients: dict[str, tuple[float, Client | None]] = {}
         self._resources: tuple[float, dict[str, frozenset[str]]] | None = None
@@ -151,6 +161,7 @@ class Registry:
         row = self._read(tx, lambda t: t.get(OAuthClient, client_id))
         if row is None or row.deactivated_at is not None:
             return None
+        overlaps = row.previous_secret_until is not None and row.previous_secret_until > self._clock.now()
         return Client(
             client_id=row.client_id,
             secret_digest=row.client_secret_digest,
@@ -159,6 +170,7 @@ class Registry:
             minimum_acr=row.minimum_acr,
             resources=None if row.resources is None else frozenset(row.resources),
             digester=self._digester,
+            previous_secret_digest=row.previous_secret_digest if overlaps else None,
         )
 
     def _read(self, tx: Session | None, ask: Callable[[Session], Any]) -> Any:

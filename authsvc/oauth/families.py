@@ -117,6 +117,19 @@ class Families:
         )
         return True
 
+    def end_client(self, tx: Session, client_id: str, reason: str) -> int:
+        """End every family of a client, and its codes with them; answers how many families ended."""
+        ended = tx.scalars(
+            update(TokenFamily)
+            .where(TokenFamily.client_id == client_id, TokenFamily.revoked_at.is_(None))
+            .values(revoked_at=self.clock.now(), revoked_reason=reason)
+            .returning(TokenFamily.id)
+            .execution_options(synchronize_session=False)
+        ).all()
+        # Gone, not spent: a code that comes later is unknown, and no theft.
+        tx.execute(delete(AuthorizationCode).where(AuthorizationCode.client_id == client_id))
+        return len(ended)
+
     def sweep(self, tx: Session, *, now: datetime) -> None:
         """Forget families that ran out, and with them their codes and refresh tokens."""
         for table in (AuthorizationCode, RefreshToken):

@@ -44,6 +44,9 @@ _NOT_PUBLIC = tuple(
     )
 )
 
+#: Names that no public resolver answers for (RFC 6761, 6762, 8375; ICANN's .internal), and clouds' own.
+_INTERNAL = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".svc")
+
 
 class FetchFailed(AuthsvcError):
     """A client's address could not be fetched."""
@@ -107,6 +110,20 @@ class GuardedFetch:
         """The answer to a form, if it is 2xx. Raises: FetchFailed."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._fetch("POST", url, headers, urlencode(form).encode())
+
+    def check(self, url: str) -> None:
+        """Whether it could ever be fetched, for whoever registers it: without a look-up. Raises: FetchFailed."""
+        parts, host = self._read(url)
+        name = host.rstrip(".")
+        if _is_address(host):
+            public, loopback = is_public(host), _is_loopback(host)
+        else:
+            loopback = name == "localhost" or name.endswith(".localhost")
+            public = "." in name and not name.endswith(_INTERNAL)
+        if not public and not (self.allow_loopback and loopback):
+            raise FetchFailed("it leads to an address that is not public")
+        if parts.scheme == "http" and not loopback:
+            raise FetchFailed("it is no plain https address")
 
     def _fetch(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Fetched:
         deadline = time.monotonic() + self._timeout_s

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
@@ -19,9 +20,9 @@ from authsvc.sessions.models import BrowserSession
 class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
     """Reads logout requests; what is done about them is the view's."""
 
-    def __init__(self, server: AuthorizationServer, ring: KeyRing) -> None:
+    def __init__(self, server: AuthorizationServer, ring: KeyRing, sub_of: Callable[[Client, str], str]) -> None:
         super().__init__(server)
-        self._ring = ring
+        self._ring, self._sub_of = ring, sub_of
 
     def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
         """The claims of an ID token of ours, also long after its end (section 2). Raises: InvalidRequestError.
@@ -60,17 +61,21 @@ class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
             return None
         return found
 
+    def onward(self, request: EndSessionRequest | None, session: BrowserSession | None) -> str | None:
+        """The registered address to end at, or None: without a good hint, and with one about somebody else than is signed
+        in.
+        """
+        if request is None or request.redirect_uri is None:
+            return None
+        return str(request.redirect_uri) if session is None or self._is_theirs(request, session) else None
 
-def onward(request: EndSessionRequest | None, session: BrowserSession | None) -> str | None:
-    """The registered address to end at, or None: without a good hint, and with one about somebody else than is signed in."""
-    if request is None or request.redirect_uri is None:
-        return None
-    claims = request.id_token_claims or {}
-    is_theirs = session is None or claims.get("sub") == session.user_id
-    return str(request.redirect_uri) if is_theirs else None
+    def is_about(self, request: EndSessionRequest, session: BrowserSession) -> bool:
+        """Whether the hint names this very session, so that nobody need be asked (security.md LG-16)."""
+        claims = request.id_token_claims or {}
+        return claims.get("sid") == session.id and self._is_theirs(request, session)
 
-
-def is_about(request: EndSessionRequest, session: BrowserSession) -> bool:
-    """Whether the hint names this very session, so that nobody need be asked (security.md LG-16)."""
-    claims = request.id_token_claims or {}
-    return claims.get("sid") == session.id and claims.get("sub") == session.user_id
+    def _is_theirs(self, request: EndSessionRequest, session: BrowserSession) -> bool:
+        """Whether the hint speaks of whoever is signed in, by the `sub` that its client knows."""
+        claims = request.id_token_claims or {}
+        client = self.resolve_client_from_id_token_claims(claims)
+        return client is not None and claims.get("sub") == self._sub_of(client, session.user_id)

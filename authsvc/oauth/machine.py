@@ -15,6 +15,8 @@ from authsvc.errors import AuthsvcError, Kind
 from authsvc.oauth.device.endpoint import DeviceAuthorization
 from authsvc.oauth.introspection import Introspection
 from authsvc.oauth.par import PushEndpoint
+from authsvc.oauth.registration_endpoint import PATH as REGISTRATION
+from authsvc.oauth.registration_endpoint import RegistrationEndpoint
 from authsvc.oauth.revocation import Revocation, RevokedTokens
 from authsvc.oauth.server import NO_STORE, AuthorizationServer
 from authsvc.oauth.userinfo import Refusal, UserInfo
@@ -31,6 +33,7 @@ def endpoints(
     server: AuthorizationServer,
     userinfo: UserInfo,
     par: PushEndpoint,
+    registration: RegistrationEndpoint,
     *,
     revoked: RevokedTokens,
     windows: AddressWindows,
@@ -80,6 +83,7 @@ def endpoints(
         "/oauth/revoke": {"POST": _safely(endpoint("revocation"))},
         "/oauth/device_authorization": {"POST": _safely(endpoint("device_authorization"))},
         "/oauth/userinfo": {"GET": _safely(info), "POST": _safely(info)},
+        REGISTRATION: dict.fromkeys(("POST", "GET", "PUT", "DELETE"), _safely(registration)),
     }
 
 

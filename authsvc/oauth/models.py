@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from authsvc.accounts.models import Membership
@@ -19,6 +19,11 @@ class OAuthClient(Base):
 
     client_id: Mapped[Id] = mapped_column(primary_key=True)
     client_secret_digest: Mapped[str | None] = mapped_column(String(64))
+    #: After a rotation with an overlap: the old secret, and until when it does.
+    previous_secret_digest: Mapped[str | None] = mapped_column(String(64))
+    previous_secret_until: Mapped[datetime | None]
+    #: With what it manages itself (RFC 7592); only a client that registered itself has one.
+    registration_token_digest: Mapped[str | None] = mapped_column(String(64))
     client_metadata: Mapped[dict[str, Any]]
     #: IMS's own: no consent is asked, subjects are public.
     first_party: Mapped[bool] = mapped_column(default=True)
@@ -179,3 +184,38 @@ class DeviceAuthorization(Base):
     decided_at: Mapped[datetime | None]
     family_id: Mapped[str | None] = mapped_column(ForeignKey("token_family.id", ondelete="CASCADE"))
     consumed_at: Mapped[datetime | None]
+
+
+class InitialAccessToken(Base):
+    """What lets somebody register clients (RFC 7591 1.2), by its digest: so many times, until then."""
+
+    __tablename__ = "initial_access_token"
+    __table_args__ = (Index(None, "expires_at"),)
+
+    digest: Mapped[Digest] = mapped_column(primary_key=True)
+    uses_left: Mapped[int]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class LogoutDelivery(Base):
+    """The receipt of one logout token (Back-Channel Logout 1.0): to whom, about which session, and what came of it."""
+
+    __tablename__ = "logout_delivery"
+    __table_args__ = (
+        Index(None, "client_id", "created_at"),
+        Index(None, "created_at"),
+        CheckConstraint("status IN ('pending', 'delivered', 'failed')", name="status"),
+    )
+
+    id: Mapped[Id] = mapped_column(primary_key=True)
+    client_id: Mapped[Id] = mapped_column(ForeignKey("oauth_client.client_id", ondelete="CASCADE"))
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    #: None: every session of the person.
+    session_id: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(String(10), default="pending")
+    attempts: Mapped[int] = mapped_column(default=0)
+    #: What was wrong the last time, in a few words of ours.
+    problem: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]

@@ -14,7 +14,6 @@ from authsvc.crypto.tokens import new_secret
 from authsvc.oauth.asking import KIND
 from authsvc.oauth.authorize import MustConsent, MustSignIn, Question, Unsafe
 from authsvc.oauth.consent import in_plain_words
-from authsvc.oauth.logout import is_about, onward
 from authsvc.oauth.response_mode import FORM_POST, Answer
 from authsvc.sessions.models import BrowserSession, SignInRequest
 from authsvc.web import csrf, headers
@@ -118,8 +117,8 @@ def logout() -> Response:
             target = url_for("login.sign_out", request=parked.id) if session else parked.params["target"]
             return redirect(target, 303)
         asked = s.logout.read(MultiDict(request.args.items(multi=True)))
-        target = onward(asked, session) or url_for("login.sign_in", note="signed-out")
-        if session is None or (asked is not None and is_about(asked, session)):
+        target = s.logout.onward(asked, session) or url_for("login.sign_in", note="signed-out")
+        if session is None or (asked is not None and s.logout.is_about(asked, session)):
             if session is not None:
                 s.sessions.end(tx, session, "signed_out")
             response = redirect(target, 303)

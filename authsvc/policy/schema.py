@@ -192,6 +192,13 @@ class DeviceCodePolicy(Section):
     interval: Duration = Field(ge=SECOND, le=MINUTE)
 
 
+class RegistrationPolicy(Section):
+    """What a client that registered itself may have at most; a person consents to it all the same."""
+
+    # No scope of an API: what registers itself is nobody that we know.
+    scopes: tuple[Literal["openid", "profile", "email", "offline_access"], ...] = Field(min_length=1)
+
+
 class TokenPolicy(Section):
     """tokens.yaml: lifetimes of what the token endpoint deals in, and of the keys behind it."""
 
@@ -208,6 +215,7 @@ class TokenPolicy(Section):
     jwks_max_age: Duration = Field(ge=MINUTE, le=DAY)
     clock_skew: Duration = Field(ge=timedelta(0), le=5 * MINUTE)
     keys: KeySchedulePolicy
+    registration: RegistrationPolicy
 
     @field_validator("keys")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,11 +15,16 @@ from authsvc.accounts.models import Membership
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import Digester, new_id, new_secret
+from authsvc.jobs import Queue
 from authsvc.policy.schema import SessionPolicy
 from authsvc.sessions.browsers import PURPOSE as BROWSER_PURPOSE
 from authsvc.sessions.models import BrowserSession, SignInRequest
 
 PURPOSE = "session"
+#: The job that says which sessions ended; whoever gave tokens out for them tells their holders (oauth/backchannel_logout.py).
+SESSION_ENDED = "session_ended"
+#: Sessions a job.
+AT_ONCE = 500
 #: How stale last_seen_at may be: one write a minute and browser, not one a page.
 SEEN_EVERY = timedelta(minutes=1)
 #: For how long a parked request is answered again.
@@ -56,6 +62,7 @@ class Sessions:
     digester: Digester
     clock: Clock
     audit: AuditLog
+    queue: Queue
 
     def find(self, tx: Session, secret: str | None) -> BrowserSession | None:
         """The live session behind a cookie: not ended, within idle and absolute time, its membership still active."""
@@ -149,7 +156,23 @@ class Sessions:
         return secret
 
     def end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
-        """Sign out; False when it had ended already. One UPDATE, so it is recorded once."""
+        """Sign out; False when it had ended already."""
+        if not self._end(tx, session, reason):
+            return False
+        self._announce(tx, [session], everywhere=False)
+        return True
+
+    def end_all(self, tx: Session, reason: str, *, user_id: str | None = None, membership_id: str | None = None) -> int:
+        """Sign a person out everywhere; answers how many sessions ended."""
+        who = BrowserSession.user_id == user_id if user_id else BrowserSession.membership_id == membership_id
+        live = tx.scalars(select(BrowserSession).where(who, BrowserSession.ended_at.is_(None))).all()
+        ended = [session for session in live if self._end(tx, session, reason)]
+        if ended:
+            self._announce(tx, ended, everywhere=user_id is not None)
+        return len(ended)
+
+    def _end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
+        """One UPDATE, so it is recorded once."""
         ended = tx.execute(
             update(BrowserSession)
             .where(BrowserSession.id == session.id, BrowserSession.ended_at.is_(None))
@@ -170,11 +193,9 @@ class Sessions:
         )
         return True
 
-    def end_all(self, tx: Session, reason: str, *, user_id: str | None = None, membership_id: str | None = None) -> int:
-        """Sign a person out everywhere; answers how many sessions ended."""
-        who = BrowserSession.user_id == user_id if user_id else BrowserSession.membership_id == membership_id
-        live = tx.scalars(select(BrowserSession).where(who, BrowserSession.ended_at.is_(None))).all()
-        return sum(self.end(tx, session, reason) for session in live)
+    def _announce(self, tx: Session, ended: list[BrowserSession], *, everywhere: bool) -> None:
+        """In the transaction that ends them. `everywhere`: they are all that the person had."""
+        announce_ended(tx, self.queue, [session.id for session in ended], everywhere=everywhere)
 
     def park(
         self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any
@@ -232,3 +253,10 @@ class Sessions:
         ).all()
         for session in live:
             self.end(tx, session, "too_many_sessions")
+
+
+def announce_ended(tx: Session, queue: Queue, sids: Sequence[str], *, everywhere: bool = False) -> None:
+    """Queue the word that these sessions ended; also for whoever ends many by one statement."""
+    for start in range(0, len(sids), AT_ONCE):
+        some = list(sids[start : start + AT_ONCE])
+        queue.enqueue(tx, SESSION_ENDED, event=new_id(), sids=some, everywhere=int(everywhere))

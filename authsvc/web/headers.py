@@ -21,9 +21,9 @@ PAGE = {
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of an address."""
+    """Scheme, host and port of an address; of an app's own scheme (RFC 8252 7.1) the scheme."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 def may_end_at(origin: str | None) -> None:

@@ -188,3 +188,13 @@ def test_d21_a_weak_password_is_refused(run: Any, monkeypatch: pytest.MonkeyPatc
     assert result.exit_code == 1
     assert "too_short, 9 characters" in result.output
     assert "short1234" not in result.output
+
+
+def test_tn15_a_client_whose_addresses_lead_inside_is_refused(run: Any, database_url: str) -> None:
+    """The same rules as for every other way in, said before anything is changed."""
+    wrong = FILE.replace("    scope: openid", "    jwks_uri: https://169.254.169.254/jwks\n    scope: openid")
+    result = run(wrong)
+    assert result.exit_code == 1
+    assert "ims-portal: jwks_uri: cannot be used: it leads to an address that is not public" in result.output
+    with reading(database_url) as tx:
+        assert tx.get(OAuthClient, "ims-portal") is None

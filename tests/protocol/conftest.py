@@ -10,6 +10,8 @@ import pytest
 from authsvc.clock import FixedClock
 from tests.conftest import START
 from tests.protocol.portal import Portal
+from tests.protocol.registering import Registering
+from tests.support.client_site import ClientSite, client_site
 from tests.support.service import Service, make_ring
 
 
@@ -47,3 +49,19 @@ def service(database_url: str, ring_folder: Path, services: dict[str, Service]) 
 def portal(service: Service) -> Portal:
     """A registered client, and Dana in an account without a second step; on each kind of database."""
     return Portal.on(service)
+
+
+@pytest.fixture
+def registering(service: Service) -> Registering:
+    """Somebody who may register."""
+    return Registering(service)
+
+
+@pytest.fixture
+def near(database_url: str, ring_folder: Path) -> Iterator[tuple[Service, ClientSite]]:
+    """A service that lets clients be on this machine, and a client's site there."""
+    clock = FixedClock(START)
+    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), allow_loopback_clients=True)
+    with client_site() as site:
+        yield service, site
+    service.services.database.dispose()

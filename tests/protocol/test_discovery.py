@@ -22,7 +22,7 @@ from tests.support.postgres import new_database
 from tests.support.service import API, ISSUER, Service, make_ring
 
 OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
-#: RFC 8414, RFC 9207, RP-Initiated Logout, and the registration of prompt_values_supported: what has a registered meaning.
+#: RFC 8414, RFC 9207, RP-Initiated and Back-Channel Logout, prompt_values_supported: what has a registered meaning.
 REGISTERED = {
     *rfc8414.AuthorizationServerMetadata.REGISTRY_KEYS,
     *discovery.OpenIDProviderMetadata.REGISTRY_KEYS,
@@ -33,16 +33,15 @@ REGISTERED = {
         "require_pushed_authorization_requests",
         "require_signed_request_object",
     ),
+    *("backchannel_logout_supported", "backchannel_logout_session_supported"),  # Back-Channel Logout 2.1
     "userinfo_endpoint",  # OpenID Discovery 3; Authlib's list lacks it
     "device_authorization_endpoint",  # RFC 8628 4
     "introspection_signing_alg_values_supported",  # RFC 9701 7
 }
 #: Members that come with features of a later release. Promised today they would be a lie.
 LATER = {
-    "registration_endpoint",
     "backchannel_authentication_endpoint",
     "check_session_iframe",
-    "backchannel_logout_supported",
     "frontchannel_logout_supported",
     "dpop_signing_alg_values_supported",
 }

@@ -296,3 +296,64 @@ def test_the_end_is_in_the_trail_and_the_cookie_is_gone(portal: Portal) -> None:
     thief = portal.service.person()
     thief.client.set_cookie("__Host-sid", cookie or "", domain="login.ims.test", secure=True, path="/")
     assert not is_signed_in(portal, thief)
+
+
+def test_a_hint_of_whom_and_in_which_language_decides_nothing(portal: Portal) -> None:
+    """Section 2: logout_hint and ui_locales are hints: without a good id_token_hint the person is asked all the same; with
+    one it is its session that counts, whoever the hint names.
+    """
+    hints = {"logout_hint": "sam@harbor.example", "ui_locales": "fr-CA", "unknown": "x\0"}
+    tokens = portal.tokens()
+    asked = logout(portal, **hints, post_logout_redirect_uri=DONE)
+    assert asked.headers["Location"].startswith(QUESTION)
+    assert is_signed_in(portal)
+
+    answer = logout(portal, **hints, id_token_hint=tokens["id_token"], post_logout_redirect_uri=DONE)
+
+    assert answer.headers["Location"] == DONE
+    assert not is_signed_in(portal)
+
+
+def test_a_registered_query_is_kept_and_none_is_added(service: Service) -> None:
+    """Conformance, query-added-to-post-logout-redirect-uri; and what was registered with a query keeps it beside the state."""
+    portal = Portal.on(service, post_logout_redirect_uris=[f"{DONE}?tenant=north+gate"])
+    hint = portal.tokens()["id_token"]
+    assert logout(portal, id_token_hint="x", post_logout_redirect_uri=DONE).headers["Location"].startswith(QUESTION)
+    answer = logout(portal, id_token_hint=hint, post_logout_redirect_uri=f"{DONE}?tenant=north+gate", state="s")
+    assert parse_qs(urlsplit(answer.headers["Location"]).query) == {"tenant": ["north gate"], "state": ["s"]}
+
+
+def test_a_client_id_alone_never_redirects(portal: Portal) -> None:
+    """Section 3: a known client_id is no "other means of confirming the legitimacy": anybody knows it. Signed in or not."""
+    for person in (portal.dana, portal.service.person()):
+        answer = logout(portal, person, client_id="ims-portal", post_logout_redirect_uri=DONE, state="s")
+        assert answer.headers["Location"] == SIGNED_OUT
+    portal.sign_in()
+    for client_id in ("ims-portal", "nobody", "x" * 5000, "\0"):
+        answer = logout(portal, client_id=client_id, post_logout_redirect_uri=DONE)
+        assert answer.headers["Location"].startswith(QUESTION)
+
+
+def test_a_hint_of_a_client_that_was_deactivated_leads_nowhere(portal: Portal) -> None:
+    """Its addresses are nobody's any more."""
+    hint = portal.tokens()["id_token"]
+    s = portal.service.services
+    with s.database.transaction() as tx:
+        s.registration.deactivate_client(tx, "ims-portal", by="operator")
+    answer = logout(portal, id_token_hint=hint, post_logout_redirect_uri=DONE)
+    assert answer.headers["Location"].startswith(QUESTION)
+
+
+def test_lg16_no_other_site_signs_anybody_out_unasked(portal: Portal) -> None:
+    """LG-16: an image, a form, a frame on another site; whatever headers a browser sends along."""
+    portal.tokens()
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"},
+        {"Origin": "https://evil.example"},
+        {},
+    ):
+        answer = portal.get(LOGOUT, {"post_logout_redirect_uri": "https://evil.example/"}, portal.dana, **headers)
+        assert answer.headers["Location"].startswith(QUESTION)
+        posted = portal.dana.client.post(LOGOUT, base_url=ISSUER, data={"client_id": "ims-portal"}, headers=headers)
+        assert posted.status_code == 303
+    assert is_signed_in(portal)
