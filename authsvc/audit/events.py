@@ -34,12 +34,16 @@ class Event(StrEnum):
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
     PHONE_ADDED = "phone.added"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
+    MFA_TURNED_ON = "mfa.turned_on"
+    MFA_TURNED_OFF = "mfa.turned_off"
+    MFA_CHANGED = "mfa.changed"
     DEVICE_REMEMBERED = "device.remembered"
     DEVICE_USED = "device.used"
     DEVICE_ENDED = "device.ended"
     REMEMBERING_ENDED = "device.all_ended"
     SESSION_STARTED = "session.started"
     SESSION_ENDED = "session.ended"
+    EVERYONE_SIGNED_OUT = "session.everyone_signed_out"
     CODE_ISSUED = "authorization.code_issued"
     AUTHORIZATION_REFUSED = "authorization.refused"
     TOKEN_ISSUED = "token.issued"
@@ -81,12 +85,16 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
     Event.PHONE_ADDED: frozenset({"ending"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
+    Event.MFA_TURNED_ON: frozenset({"audience", "methods", "remember_device"}),
+    Event.MFA_TURNED_OFF: frozenset({"audience", "methods", "remember_device"}),
+    Event.MFA_CHANGED: frozenset({"audience", "methods", "remember_device"}),
     Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
     Event.DEVICE_USED: frozenset({"device_id", "generation"}),
     Event.DEVICE_ENDED: frozenset({"device_id", "reason"}),
     Event.REMEMBERING_ENDED: frozenset({"reason", "memberships"}),
     Event.SESSION_STARTED: frozenset({"acr", "amr", "device_id", "raised_from"}),
     Event.SESSION_ENDED: frozenset({"reason"}),
+    Event.EVERYONE_SIGNED_OUT: frozenset({"audience", "sessions"}),
     Event.CODE_ISSUED: frozenset({"scope", "acr"}),
     Event.AUTHORIZATION_REFUSED: frozenset({"error", "reason"}),
     Event.TOKEN_ISSUED: frozenset({"grant", "scope", "family_id"}),

@@ -10,6 +10,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | phone_code, sms           | account_short code host                                                                 |
 | notice_phone_added, email | account_name account_short asked_at browser portal_host support_email phone_ending      |
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| notice_mfa, email         | account_name account_short asked_at browser portal_host support_email by did state      |
+|                           | audience methods                                                                        |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -17,6 +19,8 @@ Values are plain strings that the caller has already formatted for the person's 
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - phone_ending: the last two digits
+- by, did, state: "Dana Whitfield", "turned on", "turned off" or "changed", "on" or "off"; audience: "Team Members" or
+  "investors"; methods: "Email and SMS"
 
 A value that a message does not use may be given all the same.
 """
