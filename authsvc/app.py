@@ -12,11 +12,14 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.mfa_switch import MfaSwitch
+from authsvc.account_settings.reminders import Reminders
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
+from authsvc.admin import investor_views, settings_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -111,6 +114,8 @@ class Services:
     userinfo: UserInfo
     documents: Documents
     logout: Logout
+    mfa_switch: MfaSwitch
+    reminders: Reminders
     assets: Assets
     cookies: Cookies
     browser_lasts: timedelta = timedelta(days=365)
@@ -206,6 +211,8 @@ def build(
         userinfo=UserInfo(settings.issuer, ring, families, clock),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring),
+        mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
+        reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
     )
@@ -255,8 +262,8 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
-        app.register_blueprint(blueprint)
+    for views in (login_views, step_views, confirm, settings_views, investor_views, oauth_views, brand_views, health):
+        app.register_blueprint(views.bp)
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},

@@ -32,6 +32,7 @@ class Event(StrEnum):
     CODE_TRIES_EXHAUSTED = "code.tries_exhausted"
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
+    REMINDERS_SENT = "email.reminders_sent"
     PHONE_ADDED = "phone.added"
     LINK_SENT = "link.sent"
     LINK_NOT_DELIVERED = "link.not_delivered"
@@ -85,6 +86,7 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.CODE_TRIES_EXHAUSTED: frozenset({"channel", "purpose"}),
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
+    Event.REMINDERS_SENT: frozenset({"audience", "people"}),
     Event.PHONE_ADDED: frozenset({"ending"}),
     Event.LINK_SENT: frozenset({"purpose"}),
     Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
