@@ -3,69 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, User
-from tests.support.journey import Person
+from authsvc.accounts.models import Membership, User
+from tests.support.mfa_settings import SETTINGS, admin, choose, send, signed_in, switch
 from tests.support.service import DANA, PASSWORD, Service
 
-SETTINGS = "/admin/settings"
 STILL_OFF = "Multi-Factor Authentication is still off"
-
-
-def admin(service: Service, account: Account, **options: Any) -> Person:
-    """Dana, who may change it: signed in, and has entered a code a moment ago."""
-    service.member(account, role="admin", sensitive=True, **options)
-    return signed_in(service)
-
-
-def signed_in(service: Service, email: str = DANA) -> Person:
-    """Somebody at their portal, with a code entered now."""
-    person = service.person()
-    service.sign_in(person, email)
-    prove(service, person, email)
-    return person
-
-
-def prove(service: Service, person: Person, email: str = DANA) -> None:
-    """Finish the sign-in if it asks for a code, then enter a fresh one as S2 asks for it."""
-    if person.here.h1 == "Choose how to get your code":
-        person.submit(method="email")
-    if person.here.h1 == "Enter your code":
-        person.submit(code=service.code_for(email))
-        return
-    if person.here.h1 == "Verify your email":
-        person.submit(button="skip")
-    person.open("/confirm?continue=%2Fsign-out&for=mfa&code=1")
-    if person.here.h1 == "Choose how to get your code":
-        person.submit(method="email")
-    assert person.here.h1 == "Enter your code"
-    service.pass_time(seconds=31)
-    person.submit(code=service.code_for(email))
-
-
-def switch(service: Service, account: Account, audience: str = "team") -> AccountMfa:
-    """As it is stored."""
-    with service.services.database.transaction(read_only=True) as tx:
-        return tx.get_one(AccountMfa, (account.id, audience))
-
-
-def choose(person: Person, *, on: bool, methods: str = "email", remember: bool = True) -> Any:
-    """Fill in the form as a browser would send it, several methods included, and save."""
-    person.open(SETTINGS)
-    return send(person, on=on, methods=methods, remember=remember)
-
-
-def send(person: Person, *, on: bool, methods: str = "email", remember: bool = True) -> Any:
-    """Send the form that is open."""
-    form = next(form for form in person.here.forms if "revision" in form.fields)
-    data: dict[str, Any] = {name: form.fields[name] for name in ("csrf_token", "revision")}
-    data["methods"] = methods.split("+") if methods else []
-    data |= ({"mfa": "1"} if on else {}) | ({"remember_device": "1"} if remember else {})
-    return person._follow(person.post(form.action, data))
 
 
 def test_m1_it_is_off_at_first_with_email_chosen(service: Service) -> None:
@@ -429,57 +375,3 @@ def test_tn02_the_account_is_the_sessions_whatever_the_form_says(service: Servic
     person.post(SETTINGS + "/remind", {**named, "csrf_token": token, "remind": theirs.id})
     service.deliver()
     assert service.emails.to("victim@elsewhere.example") == []
-
-
-def test_d1_a_reminder_carries_a_link_and_is_limited(service: Service) -> None:
-    """D1: "Send reminder" beside each; security.md 5: three in six hours, and the page says when there may be another."""
-    account = service.account()
-    person = admin(service, account)
-    priya = service.member(account, "priya@northgate.example", verified=False)
-    service.member(account, "theo@northgate.example", verified=False)
-    person.open(SETTINGS)
-    page = person.submit(button="remind", value=priya.id)
-    assert "Sent. We’ll show here when they’re done." in page.text
-    service.deliver()
-    (mail,) = service.emails.to("priya@northgate.example")
-    assert (mail.purpose, mail.subject) == ("verify_email_link", "Verify your email for Northgate")
-    assert f"{service.services.settings.issuer}/verify/" in mail.text
-    assert service.emails.to("theo@northgate.example") == []
-    person.submit(button="remind", value="all")
-    person.submit(button="remind", value="all")
-    service.deliver()
-    assert len(service.emails.to("theo@northgate.example")) == 2
-    assert len(service.emails.to("priya@northgate.example")) == 3
-    page = person.submit(button="remind", value=priya.id)
-    assert page.status == 429
-    assert "You can send another at" in page.text
-    assert int(page.response.headers["Retry-After"]) > 60
-    assert [event.fields["people"] for event in service.events("email.reminders_sent")] == [1, 2, 2]
-
-
-def test_who_has_verified_is_not_reminded_and_the_choice_survives(service: Service) -> None:
-    """A reminder pressed on a refused page keeps what was chosen there."""
-    account = service.account()
-    person = admin(service, account)
-    priya = service.member(account, "priya@northgate.example", verified=False)
-    page = choose(person, on=True, methods="sms", remember=False)
-    assert page.status == 422
-    with service.services.database.transaction() as tx:
-        tx.get_one(EmailAddress, priya.user_id).verified_at = service.clock.now()
-    page = person.submit(button="remind", value=priya.id)
-    assert "Nobody is waiting for a reminder any more." in page.text
-    form = next(form for form in page.forms if "mfa" in form.boxes)
-    assert (form.fields.get("methods"), "mfa" in form.fields, "remember_device" in form.fields) == ("sms", True, False)
-    service.deliver()
-    assert service.emails.to("priya@northgate.example") == []
-
-
-@pytest.mark.parametrize("value", ["", "x" * 5000, "\0", "none"])
-def test_a_reminder_for_nobody_sends_nothing(service: Service, value: str) -> None:
-    """Whatever is named."""
-    account = service.account()
-    person = admin(service, account)
-    service.member(account, "priya@northgate.example", verified=False)
-    token = person.open(SETTINGS).forms[0].fields["csrf_token"]
-    assert person.post(SETTINGS + "/remind", {"csrf_token": token, "remind": value}).status_code == 303
-    assert service.deliver() == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.pages.test_admin_settings import admin, send, signed_in, switch
 from tests.support.journey import Person
+from tests.support.mfa_settings import admin, send, signed_in, switch
 from tests.support.service import DANA, Service
 
 PLACE = "/admin/investors"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from authsvc.sessions import levels
-from tests.pages.test_admin_settings import SETTINGS, admin, choose, signed_in
 from tests.support.journey import Person
+from tests.support.mfa_settings import SETTINGS, admin, choose, signed_in
 from tests.support.service import Service, pkce
 
 PRIYA = "priya@northgate.example"
