@@ -77,7 +77,7 @@ def test_the_page_that_refuses_and_reminds(visitor: Visitor) -> None:
     toggle.check()
     assert page.locator("#dirty").inner_text() == "You have unsaved changes."
     page.get_by_label("SMS").check()
-    page.get_by_text("Without a verified number").click()
+    page.get_by_text("Without a verified number", exact=True).click()
     assert page.get_by_text("Carla Ng").first.is_visible()
     visitor.press("Save")
     assert page.title() == "Error: Admin Settings – Northgate Capital Partners"
