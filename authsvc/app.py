@@ -12,9 +12,14 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.mfa_switch import MfaSwitch
+from authsvc.account_settings.reminders import Reminders
+from authsvc.accounts.link_delivery import LinkDelivery
+from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
+from authsvc.admin import investor_views, settings_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -36,7 +41,7 @@ from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.password import PasswordStep
-from authsvc.messaging.courier import SEND_CODE, SEND_NOTICE, Courier
+from authsvc.messaging.courier import SEND_CODE, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
@@ -111,6 +116,7 @@ class Services:
     throttle: Throttle
     pauses: Pauses
     windows: AddressWindows
+    links: Links
     devices: Devices
     sessions: Sessions
     browsers: Browsers
@@ -135,6 +141,8 @@ class Services:
     revoked_tokens: RevokedTokens
     documents: Documents
     logout: Logout
+    mfa_switch: MfaSwitch
+    reminders: Reminders
     assets: Assets
     cookies: Cookies
     browser_lasts: timedelta = timedelta(days=365)
@@ -176,6 +184,8 @@ def build(
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     windows = AddressWindows(policies.throttle, cache)
+    # A key of its own: its digests of row ids are secrets that travel.
+    links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
     sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
@@ -228,6 +238,7 @@ def build(
         throttle=throttle,
         pauses=pauses,
         windows=windows,
+        links=links,
         devices=devices,
         sessions=sessions,
         browsers=browsers,
@@ -263,6 +274,8 @@ def build(
         revoked_tokens=RevokedTokens(digester, audit),
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring, subjects.sub),
+        mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
+        reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
     )
@@ -312,16 +325,11 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (
-        login_views.bp,
-        step_views.bp,
-        confirm.bp,
-        oauth_views.bp,
-        device_views.bp,
-        brand_views.bp,
-        health.bp,
+    for views in (
+        *(login_views, step_views, confirm, settings_views, investor_views),
+        *(oauth_views, device_views, brand_views, health),
     ):
-        app.register_blueprint(blueprint)
+        app.register_blueprint(views.bp)
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},
@@ -367,7 +375,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.links, s.queue):
                 part.sweep(tx, now=now)
             s.initial_access.sweep(tx, now=now)
             s.logout_deliveries.sweep(tx, now=now)
@@ -387,6 +395,7 @@ def make_worker(services: Services) -> Worker:
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
             SESSION_ENDED: LogoutFanOut(s.database, s.registry, s.queue, s.clock),
             SEND_LOGOUT: s.logout_deliveries,
+            SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
         },
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),

@@ -39,14 +39,21 @@ class Event(StrEnum):
     CODE_TRIES_EXHAUSTED = "code.tries_exhausted"
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
+    REMINDERS_SENT = "email.reminders_sent"
     PHONE_ADDED = "phone.added"
+    LINK_SENT = "link.sent"
+    LINK_NOT_DELIVERED = "link.not_delivered"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
+    MFA_TURNED_ON = "mfa.turned_on"
+    MFA_TURNED_OFF = "mfa.turned_off"
+    MFA_CHANGED = "mfa.changed"
     DEVICE_REMEMBERED = "device.remembered"
     DEVICE_USED = "device.used"
     DEVICE_ENDED = "device.ended"
     REMEMBERING_ENDED = "device.all_ended"
     SESSION_STARTED = "session.started"
     SESSION_ENDED = "session.ended"
+    EVERYONE_SIGNED_OUT = "session.everyone_signed_out"
     CODE_ISSUED = "authorization.code_issued"
     AUTHORIZATION_REFUSED = "authorization.refused"
     CONSENT_GRANTED = "consent.granted"
@@ -100,14 +107,21 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.CODE_TRIES_EXHAUSTED: frozenset({"channel", "purpose"}),
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
+    Event.REMINDERS_SENT: frozenset({"audience", "people"}),
     Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.LINK_SENT: frozenset({"purpose"}),
+    Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
+    Event.MFA_TURNED_ON: frozenset({"audience", "methods", "remember_device"}),
+    Event.MFA_TURNED_OFF: frozenset({"audience", "methods", "remember_device"}),
+    Event.MFA_CHANGED: frozenset({"audience", "methods", "remember_device"}),
     Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
     Event.DEVICE_USED: frozenset({"device_id", "generation"}),
     Event.DEVICE_ENDED: frozenset({"device_id", "reason"}),
     Event.REMEMBERING_ENDED: frozenset({"reason", "memberships"}),
     Event.SESSION_STARTED: frozenset({"acr", "amr", "device_id", "raised_from"}),
     Event.SESSION_ENDED: frozenset({"reason"}),
+    Event.EVERYONE_SIGNED_OUT: frozenset({"audience", "sessions"}),
     Event.CODE_ISSUED: frozenset({"scope", "acr"}),
     Event.AUTHORIZATION_REFUSED: frozenset({"error", "reason"}),
     Event.CONSENT_GRANTED: frozenset({"scope"}),

@@ -15,6 +15,7 @@ from authsvc.cli.database import migrate
 from authsvc.cli.keys_rehearse import rehearse
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
+from authsvc.cli.policy_explain import explain_policy
 from authsvc.cli.running import demo, serve, worker
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.keyring.cli import keys
@@ -53,3 +54,4 @@ for command in (serve, demo, worker, migrate, apply, client, keys, policy, audit
     main.add_command(command)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)
+policy.add_command(explain_policy)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.mfa_switch import switch_of
 from authsvc.accounts import passwords as password_rules
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
 from authsvc.accounts.phone import Parsed, parse
-from authsvc.accounts.queries import account_by_slug, canonical_email, user_by_email
+from authsvc.accounts.queries import account_by_slug, canonical_email, lock_account, user_by_email
 from authsvc.app import Services
 from authsvc.audit import Event
 from authsvc.cli.provisioning_file import (
@@ -24,6 +25,7 @@ from authsvc.cli.provisioning_file import (
 )
 from authsvc.crypto.tokens import new_id
 from authsvc.errors import ConfigurationError
+from authsvc.mfa.switch import ends_remembering
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.oauth.registration import MetadataRefused
@@ -76,6 +78,9 @@ class Provisioner:
             self._resource_server(tx, api)
         for client in file.clients:
             self._client(tx, client, ready.digests.get(client.client_id))
+        # Held in one order by everybody who holds several.
+        for account_id in sorted(a.id for a in (account_by_slug(tx, f.slug) for f in file.accounts) if a is not None):
+            lock_account(tx, account_id)
         for account_file in file.accounts:
             account = self._account(tx, account_file)
             for member in account_file.members:
@@ -133,9 +138,9 @@ class Provisioner:
             tx.flush()
             self.changes.append(f"{name}: {'on' if wanted.enabled else 'off'}, {', '.join(wanted.methods)}")
             return
-        was_remembering = switch.remember_device
+        before = switch_of(switch)
         if changed := [*self._set(name, switch, fields)]:
-            switch.changed_at = now
+            switch.changed_at, switch.changed_by, switch.revision = now, None, switch.revision + 1
             tx.flush()
             s.audit.record(
                 tx,
@@ -143,9 +148,8 @@ class Provisioner:
                 account_id=account.id,
                 fields=[f"mfa.{audience}.{field}" for field in changed],
             )
-            # Tightened methods, and remembering no longer allowed, both end what is remembered (domain D6, D7).
-            if "methods" in changed or (was_remembering and not wanted.remember_device):
-                s.devices.forget_all(tx, reason="mfa_policy_changed", account_id=account.id, audience=audience)
+            if (reason := ends_remembering(before, switch_of(switch))) is not None:
+                s.devices.forget_all(tx, reason=reason, account_id=account.id, audience=audience)
 
     def _member(self, tx: Session, account: Account, wanted: MemberFile, password_hash: str) -> None:
         now = self.services.clock.now()

@@ -39,6 +39,7 @@ LimitName = Literal[
     "send_per_destination",
     "send_per_user",
     "send_per_address",
+    "verify_mail_per_user",
     "client_auth_failures",
     "token_per_client",
     "authorize_per_address",
@@ -307,6 +308,7 @@ class Limits(Section):
     send_per_destination: Rates
     send_per_user: Rates
     send_per_address: Rates
+    verify_mail_per_user: Rates
     client_auth_failures: Rates
     token_per_client: Rates
     authorize_per_address: Rates

@@ -39,6 +39,10 @@
   // 6. Unsaved changes hint in settings.
   all('form[data-dirty]',function(f){var m=d.getElementById(f.getAttribute('data-dirty'));
     f.addEventListener('input',function(){m.textContent='You have unsaved changes.'})});
+  // A box that chooses another one too; the server does so in any case.
+  all('[data-implies]',function(b){var other=d.getElementById(b.getAttribute('data-implies'));
+    function tick(){if(b.checked)other.checked=true}
+    b.addEventListener('change',tick);other.addEventListener('change',tick)});
   // 7. Menus made of <details>: Escape and outside click close them.
   d.addEventListener('keydown',function(e){if(e.key==='Escape')all('details.menu[open]',function(m){m.open=false;m.querySelector('summary').focus()})});
   d.addEventListener('click',function(e){all('details.menu[open]',function(m){if(!m.contains(e.target))m.open=false})});

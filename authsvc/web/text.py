@@ -13,6 +13,16 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _BULLETS = "•••"
 _LONGEST_USER_AGENT = 512
 
+_ZONES = {
+    "America/New_York": "Eastern Time",
+    "America/Chicago": "Central Time",
+    "America/Denver": "Mountain Time",
+    "America/Phoenix": "Mountain Time",
+    "America/Los_Angeles": "Pacific Time",
+    "America/Anchorage": "Alaska Time",
+    "Pacific/Honolulu": "Hawaii Time",
+}
+
 # Order matters: nearly everything also calls itself Chrome or Safari. None: a browser that wears Chrome's name without
 # being it and that we do not name.
 _BROWSERS: tuple[tuple[str, str | None], ...] = (
@@ -82,6 +92,11 @@ def full_time(instant: datetime, zone: ZoneInfo) -> str:
     """Day, year, time and zone: "Nov 22, 2026, 4:31 PM EST"."""
     local = instant.astimezone(zone)
     return f"{day(instant, zone)}, {local.year}, {_clock(local)} {_abbreviation(local)}"
+
+
+def zone_name(zone: ZoneInfo, now: datetime) -> str:
+    """A zone as people call it: "Eastern Time (EST)"; where they have no such name, "Europe/Berlin (CET)"."""
+    return f"{_ZONES.get(zone.key, zone.key.replace('_', ' '))} ({_abbreviation(now.astimezone(zone))})"
 
 
 def mask_email(address: str) -> str:

@@ -33,6 +33,8 @@ class _Reader(HTMLParser):
         self.title, self.h1, self.links = "", "", {}
         self.text: list[str] = []
         self._within: list[str] = []
+        self._ids: dict[str, Form] = {}
+        self._elsewhere: list[tuple[str, str, str]] = []
         self._link: tuple[str, list[str]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -40,6 +42,7 @@ class _Reader(HTMLParser):
         self._within.append(tag)
         if tag == "form":
             self.forms.append(Form(given.get("action", "")))
+            self._ids[given.get("id", "")] = self.forms[-1]
         elif tag == "a":
             self._link = (given.get("href", ""), [])
         elif tag in ("input", "button") and self.forms and "name" in given:
@@ -47,7 +50,9 @@ class _Reader(HTMLParser):
 
     def _take(self, tag: str, given: dict[str, str]) -> None:
         form, kind = self.forms[-1], given.get("type", "text")
-        if tag == "button" or kind == "submit":
+        if "form" in given:  # a button that belongs to a form elsewhere on the page
+            self._elsewhere.append((given["form"], given["name"], given.get("value", "")))
+        elif tag == "button" or kind == "submit":
             form.buttons.append((given["name"], given.get("value", "")))
         elif kind in ("checkbox", "radio"):
             form.boxes.add(given["name"])
@@ -62,6 +67,12 @@ class _Reader(HTMLParser):
             self._link = None
         while self._within and self._within.pop() != tag:
             pass
+
+    def close(self) -> None:
+        """Hand each button to its form."""
+        super().close()
+        for form_id, name, value in self._elsewhere:
+            self._ids[form_id].buttons.append((name, value))
 
     def handle_data(self, data: str) -> None:
         if "title" in self._within:
@@ -168,6 +179,7 @@ class Person:
     def _read(self, response: TestResponse) -> Page:
         reader = _Reader()
         reader.feed(response.get_data(as_text=True))
+        reader.close()
         query = response.request.query_string.decode()
         path = response.request.path + (f"?{query}" if query else "")
         text = " ".join("".join(reader.text).split())

@@ -31,8 +31,13 @@ VALUES = {
     "host": "login.ims.example",
     "support_email": "support@imscre.com",
     "phone_ending": "42",
+    "by": "Dana Whitfield",
+    "did": "turned off",
+    "state": "off",
+    "audience": "Team Members",
+    "methods": "Email and SMS",
 }
-EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device")
+EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa")
 TEXTS = ("sign_in_code", "phone_code")
 NASTY_NAMES = (
     "<script>alert(1)</script>",

@@ -1,0 +1,136 @@
+"""`authsvc policy explain`: what a sign-in would require, and which rule says so. Nobody is signed in by it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+from sqlalchemy.orm import Session
+
+from authsvc.account_settings.mfa_switch import switch_of
+from authsvc.accounts.models import Account, Membership, User
+from authsvc.accounts.queries import account_by_slug, user_by_email
+from authsvc.cli.context import LazyServices
+from authsvc.errors import AuthsvcError, Kind
+from authsvc.login.flow import WANTED
+from authsvc.mfa.explain import Explanation, Rule, explain
+from authsvc.mfa.rules import Wanted
+from authsvc.oauth.models import OAuthClient
+from authsvc.sessions import levels
+
+SHORT = {acr.rpartition(":")[2]: acr for acr in levels.ORDER}
+
+
+class NothingToExplain(AuthsvcError):
+    """There is no such account, person, client or membership."""
+
+    kind = Kind.NOT_FOUND
+
+
+@click.command("explain")
+@click.option("--account", "slug", required=True, help="Slug of the account to be entered.")
+@click.option("--user", "email", required=True, help="Email address of the person.")
+@click.option(
+    "--audience", type=click.Choice(["team", "investors"]), help="For somebody who is both; else all are shown."
+)
+@click.option("--client", "client_id", help="The service that asks.")
+@click.option("--acr", type=click.Choice([*levels.ORDER, *SHORT]), help="What it asks for.")
+@click.option("--json", "as_json", is_flag=True, help="Answer for machines, on standard output.")
+@click.pass_obj
+def explain_policy(
+    needs: LazyServices,
+    slug: str,
+    email: str,
+    audience: str | None,
+    client_id: str | None,
+    acr: str | None,
+    as_json: bool,
+) -> None:
+    """Say what a sign-in would require, and which rule says so. Exit status: 0 explained, 1 they cannot sign in there."""
+    wanted = SHORT.get(acr or "", acr)
+    with needs.services.database.transaction(read_only=True) as tx:
+        account, user = _account(tx, slug), _user(tx, email)
+        client = _client(tx, client_id)
+        found = [m for m in user.memberships if m.account_id == account.id and audience in (None, m.audience)]
+        if not found:
+            who = f"a member of {slug}" if audience is None else f"in the {audience} of {slug}"
+            raise NothingToExplain(f"{email} is not {who}.")
+        answers = [_answer(needs, membership, client, wanted) for membership in found]
+    if as_json:
+        click.echo(
+            json.dumps({"account": account.slug, "user": user.email.address, "sign_ins": answers}, ensure_ascii=False)
+        )
+    else:
+        for answer in answers:
+            _print(account, user, answer)
+    if not any(answer["may_sign_in"] for answer in answers):
+        raise SystemExit(1)
+
+
+def _answer(needs: LazyServices, membership: Membership, client: OAuthClient | None, acr: str | None) -> dict[str, Any]:
+    s, stored = needs.services, membership.account.mfa_for(membership.audience)
+    asked_by = f"acr_values{f' of the client {client.client_id}' if client else ''}: {acr}" if acr else ""
+    found: Explanation = explain(
+        s.policies.mfa,
+        membership.audience,
+        switch_of(stored) if stored else None,
+        person=s.flow.person(membership.user),
+        verified=membership.user.email.verified_at is not None,
+        wanted=WANTED.get(acr or "", Wanted.NOTHING),
+        wanted_by=asked_by,
+        channels=s.courier.channels,
+    )
+    reasons = [_entry(membership), *found.reasons]
+    if client is not None and client.minimum_acr:
+        said = "is not asked of a sign-in in this release"
+        reasons.append(
+            Rule("client's minimum", said, f"the client {client.client_id}, minimum_acr {client.minimum_acr}")
+        )
+    return {
+        "audience": membership.audience,
+        "may_sign_in": membership.is_active,
+        "code_required": found.rules.code_required,
+        "methods": list(found.rules.methods),
+        "remembered_device_may_stand_in": found.rules.may_skip_code,
+        "may_be_remembered": found.rules.may_remember,
+        "reasons": [{"rule": r.rule, "answer": r.answer, "decided_by": r.decided_by} for r in reasons],
+    }
+
+
+def _entry(membership: Membership) -> Rule:
+    if membership.account.closed_at is not None:
+        return Rule("entry", "refused", "the account is closed")
+    if membership.deactivated_at is not None:
+        return Rule("entry", "refused", "the membership is inactive")
+    if membership.accepted_at is None:
+        return Rule("entry", "refused", "the invitation is not accepted")
+    return Rule("entry", "with the password", "the membership is active")
+
+
+def _print(account: Account, user: User, answer: dict[str, Any]) -> None:
+    click.echo(f"{user.email.address} enters {account.name} ({answer['audience']}):")
+    width = max(len(reason["rule"]) for reason in answer["reasons"])
+    for reason in answer["reasons"]:
+        click.echo(f"  {reason['rule']:<{width}}  {reason['answer']}  <- {reason['decided_by']}")
+
+
+def _account(tx: Session, slug: str) -> Account:
+    if (account := account_by_slug(tx, slug)) is None:
+        raise NothingToExplain(f"There is no account {slug!r}.")
+    return account
+
+
+def _user(tx: Session, email: str) -> User:
+    if (user := user_by_email(tx, email)) is None:
+        raise NothingToExplain(f"Nobody has the email address {email!r}.")
+    return user
+
+
+def _client(tx: Session, client_id: str | None) -> OAuthClient | None:
+    if client_id is None:
+        return None
+    client = tx.get(OAuthClient, client_id) if client_id.isprintable() else None
+    if client is None:
+        raise NothingToExplain(f"There is no client {client_id!r}.")
+    return client
