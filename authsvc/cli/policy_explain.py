@@ -13,7 +13,6 @@ from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug, user_by_email
 from authsvc.cli.context import LazyServices
 from authsvc.errors import AuthsvcError, Kind
-from authsvc.login.flow import WANTED
 from authsvc.mfa.explain import Explanation, Rule, explain
 from authsvc.mfa.rules import Wanted
 from authsvc.oauth.models import OAuthClient
@@ -77,7 +76,7 @@ def _answer(needs: LazyServices, membership: Membership, client: OAuthClient | N
         switch_of(stored) if stored else None,
         person=s.flow.person(membership.user),
         verified=membership.user.email.verified_at is not None,
-        wanted=WANTED.get(acr or "", Wanted.NOTHING),
+        wanted=Wanted(levels.rank(acr)),
         wanted_by=asked_by,
         channels=s.courier.channels,
     )
