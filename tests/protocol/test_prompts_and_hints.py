@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from joserfc import jwt
 
 from authsvc.accounts.models import Account, User
 from tests.protocol.portal import (
@@ -195,6 +196,16 @@ def test_tk_07_only_an_id_token_of_this_client_is_a_hint(portal: Portal) -> None
     ):
         for prompt in (None, "none"):
             assert sent_back(portal.ask(id_token_hint=hint, prompt=prompt))["error"] == "invalid_request", hint
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "logout+jwt", "token-introspection+jwt", "x"])
+def test_tk_07_another_type_of_token_of_ours_is_no_hint(portal: Portal, typ: str) -> None:
+    """TK-07: not even with every claim of an ID token; the type in the signed header decides (RFC 8725 3.11)."""
+    claims = portal.claims(portal.tokens()["id_token"])
+    key = portal.service.services.ring.active("ES256")
+    hint = jwt.encode({"alg": "ES256", "kid": key.kid, "typ": typ}, claims, key.key)
+
+    assert sent_back(portal.ask(id_token_hint=hint))["error"] == "invalid_request"
 
 
 def test_a_hint_lets_nobody_in(portal: Portal) -> None:

@@ -21,7 +21,7 @@ from tests.unit.device_samples import DEVICE_PAGES
 ROOT = Path(authsvc.__file__).parent
 STATIC = ROOT / "static"
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader([ROOT / "templates", ROOT / "login/templates", ROOT / "oauth/templates"]),
+    loader=FileSystemLoader([ROOT / "templates", ROOT / "login/templates"]),
     autoescape=True,
     undefined=StrictUndefined,
 )
@@ -63,11 +63,6 @@ LINK = {"heading": "This link has expired", "text": "Sign in and we’ll send a 
         "button_label": "Go to sign in", "button_url": "/sign-in", "second_label": None, "second_url": None}
 SIGN_OUT = {"email": "dana@northgate.example", "device_until": "Dec 22", "stay_url": "/", "action": "/sign-out",
             "hidden": {"state": "xyz"}}
-CONSENT = {"client_name": "Acme Analytics", "host": "acme.example", "email": "dana@northgate.example", "account_id": "1",
-           "account_name": "Northgate", "wishes": ["See your email address"], "action": "/oauth/consent?request=1",
-           "links": [("About this app", "https://acme.example/")]}
-RETURN = {"client_name": "Acme Analytics", "host": "acme.example", "action": None, "fields": (), "failed": True,
-          "location": "https://acme.example/cb?error=invalid_scope"}
 ERROR = {"heading": "Page not found", "text": "Check the address for a typing mistake.", "reference": "4F7K-22QX",
          "button_label": "Go to sign in", "button_url": "/sign-in"}
 BARE = {"heading": "Something went wrong on our side", "text": "Nothing was changed. Try again in a minute.",
@@ -103,9 +98,6 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
     "accounts": ("login/accounts.html", {"email": "dana@northgate.example", "errors": {}, "action": "/accounts", "accounts": [
         {"id": "1", "name": "Northgate", "detail": None}], "restart_url": "/sign-in"}, "Choose an account"),
-    "consent": ("oauth/consent.html", CONSENT, "Allow Acme Analytics"),
-    "consent-no-links": ("oauth/consent.html", CONSENT | {"links": []}, "Allow Acme Analytics"),
-    "return-refused": ("oauth/return.html", RETURN, "This request didn’t work"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"), **DEVICE_PAGES,
 }
