@@ -133,6 +133,8 @@ class GuardedFetch:
             with self._connected(parts, host, addresses, deadline) as sock, _cut_at(deadline, sock) as was_cut:
                 try:
                     return _exchange(sock, method, parts, headers, body, deadline)
+                except TimeoutError:
+                    raise  # the socket's own, when it comes first
                 except (HTTPException, OSError, ValueError) as exc:
                     if was_cut.is_set():
                         raise TimeoutError from exc
