@@ -82,7 +82,9 @@ def _hint(method: str, audience: Audience, policy: AudiencePolicy, found: Readin
         return email_hint(audience, found)
     if method == "sms":
         return sms_hint(policy, found, can_send="sms" in channels)
-    return "Each person sets it up in an app on their phone. No message is sent."
+    return (
+        "Offered to each person who has set one up in My Profile. As the only choice, it is set up at the next sign-in."
+    )
 
 
 def email_hint(audience: Audience, found: Readiness) -> str:

@@ -44,7 +44,7 @@ def explain(
     place = f"mfa.yaml, audiences.{audience}"
     reasons = (
         _code(rules, switch, wanted_by, place),
-        *_methods(rules, of_audience, switch, person, wanted_by, channels, place),
+        *_methods(rules, of_audience, switch, person, wanted, wanted_by, channels, place),
         _email(verified, rules),
         *_remembering(policy, rules, of_audience, switch, wanted, wanted_by, place),
         *(() if wanted is Wanted.NOTHING else (_met(of_audience, switch, person, wanted, wanted_by, channels),)),
@@ -58,7 +58,7 @@ def _code(rules: MfaRules, switch: Switch | None, wanted_by: str, place: str) ->
         return Rule("code", answer, f"the account's switch, {'on' if switch.enabled else 'off'}")
     if switch is None and (not rules.code_required or not wanted_by):
         return Rule("code", answer, f"{place}.enforced_by_default; nobody has touched the account's switch")
-    return Rule("code", answer, wanted_by)
+    return Rule("code", answer, wanted_by or "the person's own choice")
 
 
 def _methods(
@@ -66,6 +66,7 @@ def _methods(
     policy: AudiencePolicy,
     switch: Switch | None,
     person: Person,
+    wanted: Wanted,
     wanted_by: str,
     channels: Collection[str],
     place: str,
@@ -89,7 +90,7 @@ def _methods(
         elif rules.email_fallback:
             yield Rule(name, "closed", "mfa.yaml, phone.regions: this person's number is not one that gets texts")
         else:
-            yield Rule(name, "closed", wanted_by or whose)
+            yield Rule(name, "closed", wanted_by if wanted is Wanted.FACTOR else "the person, who has not set it up")
 
 
 def _number(method: str, person: Person) -> str:

@@ -27,7 +27,7 @@ class NotChoosable(StrEnum):
 
 
 def default(policy: AudiencePolicy) -> Switch:
-    """What holds while nobody has touched the switch. Email comes pre-selected (domain D3)."""
+    """What holds while nobody has touched the switch. Email comes preselected (domain D3)."""
     first = "email" if "email" in policy.methods else policy.methods[0]
     return Switch(policy.enforced_by_default, (first,), policy.remember_device == "allowed")
 

@@ -61,3 +61,19 @@ def test_a_reminder_for_nobody_sends_nothing(service: Service, value: str) -> No
     token = person.open(SETTINGS).forms[0].fields["csrf_token"]
     assert person.post(SETTINGS + "/remind", {"csrf_token": token, "remind": value}).status_code == 303
     assert service.deliver() == 0
+
+
+def test_tn02_a_membership_of_another_account_or_audience_is_not_found(service: Service) -> None:
+    """Below the pages too: the account and the audience decide, not the id that is named."""
+    account, other = service.account(), service.account("elsewhere")
+    dana = service.member(account)
+    foreign = [
+        service.member(other, "victim@elsewhere.example", verified=False),
+        service.member(account, "ines@investor.example", verified=False, audience="investors"),
+    ]
+    with service.services.database.transaction() as tx:
+        found = service.services.reminders.remind(
+            tx, account, "team", [member.id for member in foreign], by=dana.user_id, browser="Chrome on macOS"
+        )
+    assert (found.sent, found.until) == (0, None)
+    assert service.deliver() == 0

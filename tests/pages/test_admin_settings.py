@@ -15,7 +15,7 @@ STILL_OFF = "Multi-Factor Authentication is still off"
 
 
 def test_m1_it_is_off_at_first_with_email_chosen(service: Service) -> None:
-    """M1, D3: off by default, Email comes pre-selected."""
+    """M1, D3: off by default, Email comes preselected."""
     page = admin(service, service.account()).open(SETTINGS)
     assert (page.status, page.title, page.h1) == (200, "Admin Settings – Northgate Capital Partners", "Admin Settings")
     form = next(form for form in page.forms if "mfa" in form.boxes)
