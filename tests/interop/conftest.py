@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from joserfc.jwk import ECKey
 
 from authsvc.clock import SystemClock
 from authsvc.crypto.passwords import Passwords
@@ -20,7 +22,7 @@ API = "https://api.ims.test/investors"
 CALLBACK, DONE = "https://portal.ims.test/callback", "https://portal.ims.test/"
 SCOPE = "openid profile email offline_access investors.read"
 #: Each signs in once. One network address may cause twenty messages an hour (policies/throttle.yaml).
-PEOPLE = 15
+PEOPLE = 40
 PERSON = '      - {email: p%d@northgate.example, name: Person %d, email_verified: true, password_hash: "%s"}\n'
 #: One hash that costs nothing, for all: provisioning would make a costly one for each.
 HASH = Passwords(memory_kib=8, iterations=1, parallelism=1).hash(PASSWORD)
@@ -37,9 +39,13 @@ CLIENT = f"""
     client_name: Portal
     redirect_uris: [{CALLBACK}]
     post_logout_redirect_uris: [{DONE}]
-    grant_types: [authorization_code, refresh_token]
+    grant_types: [authorization_code, refresh_token, "urn:ietf:params:oauth:grant-type:device_code"]
     scope: {SCOPE}
 """
+_KEY = ECKey.generate_key("P-256", {"kid": "signer-1", "alg": "ES256", "use": "sig"})
+#: The key of the client that authenticates and signs its requests with one.
+CLIENT_JWK = json.dumps(_KEY.as_dict(private=True))
+CLIENT_PUBLIC_JWK = json.dumps(_KEY.as_dict(private=False))
 SECRET = "    client_secret: {env: PORTAL_SECRET}"
 PROVISIONING = f"""
 {ACCOUNT}{"".join(PERSON % (n, n, HASH) for n in range(PEOPLE))}
@@ -52,6 +58,11 @@ clients:
 {SECRET}{CLIENT}
   - client_id: app
     token_endpoint_auth_method: none{CLIENT}
+  - client_id: signer
+    token_endpoint_auth_method: private_key_jwt
+    token_endpoint_auth_signing_alg: ES256
+    request_object_signing_alg: ES256
+    jwks: {{keys: [{CLIENT_PUBLIC_JWK}]}}{CLIENT}
   - client_id: machine
     client_name: Nightly job
     grant_types: [client_credentials]
@@ -65,6 +76,7 @@ METHODS = {
     "basic": "client_secret_basic",
     "post": "client_secret_post",
     "app": "none",
+    "signer": "private_key_jwt",
     "machine": "client_secret_basic",
 }
 

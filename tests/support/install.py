@@ -23,10 +23,25 @@ class Program:
     packages: tuple[str, ...]
 
 
+APACHE = Path("/usr/sbin/apache2")
+_MODULES = Path("/usr/lib/apache2/modules")
+#: What a private page needs of Apache, by the name of the module; some are built in.
+APACHE_MODULES = {
+    name: _MODULES / f"mod_{name}.so"
+    for name in ("mpm_event", "authn_core", "authz_core", "authz_user", "headers", "env", "auth_openidc")
+}
+
+
+def find_apache() -> str | None:
+    """Path of Apache, with the OpenID Connect module beside it."""
+    return str(APACHE) if APACHE.is_file() and APACHE_MODULES["auth_openidc"].is_file() else None
+
+
 PROGRAMS = (
     # Without any font Chromium draws no text at all.
     Program("Chromium", find_chromium, ("chromium", "fonts-liberation")),
     Program("redis-server", lambda: shutil.which("redis-server"), ("redis-server",)),
+    Program("Apache with mod_auth_openidc", find_apache, ("apache2", "libapache2-mod-auth-openidc")),
 )
 
 
