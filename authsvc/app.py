@@ -23,24 +23,28 @@ from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
-from authsvc.devices.remember import Devices
+from authsvc.devices.remember import KEPT, Devices
 from authsvc.errors import AuthsvcError
 from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
-from authsvc.login import confirm, stale, step_views
+from authsvc.login import account_views, confirm, stale, step_views
+from authsvc.login import app_views as login_app_views
 from authsvc.login import views as login_views
 from authsvc.login.attempt import Attempts
 from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
+from authsvc.login.own_codes import OwnCodes
 from authsvc.login.password import PasswordStep
 from authsvc.messaging.courier import SEND_CODE, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
+from authsvc.mfa.enrolment import AuthenticatorApps
+from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.oauth import views as oauth_views
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
@@ -55,6 +59,7 @@ from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
+from authsvc.profile import app_views
 from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
@@ -97,9 +102,12 @@ class Services:
     sessions: Sessions
     browsers: Browsers
     codes: OneTimeCodes
+    apps: AuthenticatorApps
+    recovery_codes: RecoveryCodes
     attempts: Attempts
     password_step: PasswordStep
     flow: Flow
+    own_codes: OwnCodes
     finish: Finish
     registry: Registry
     families: Families
@@ -154,7 +162,11 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
-    flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
+    apps = AuthenticatorApps(
+        policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
+    )
+    recovery_codes = RecoveryCodes(digester, courier, clock, audit)
+    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)
     refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
@@ -189,9 +201,12 @@ def build(
         sessions=sessions,
         browsers=browsers,
         codes=codes,
+        apps=apps,
+        recovery_codes=recovery_codes,
         attempts=attempts,
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
+        own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
         families=families,
@@ -249,7 +264,10 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
+    for blueprint in (
+        *(login_views.bp, step_views.bp, login_app_views.bp, account_views.bp, confirm.bp),
+        *(app_views.bp, oauth_views.bp, brand_views.bp, health.bp),
+    ):
         app.register_blueprint(blueprint)
     front = MachineFront(
         problems.with_rule(app),
@@ -277,7 +295,8 @@ def make_worker(services: Services) -> Worker:
             for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
                 part.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
-            s.devices.sweep(tx, before=now - timedelta(days=30))
+            s.devices.sweep(tx, before=now - KEPT)
+            s.apps.sweep(tx, now=now)
 
     return Worker(
         database=s.database,

@@ -33,6 +33,10 @@ class Event(StrEnum):
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
     PHONE_ADDED = "phone.added"
+    APP_ADDED = "app.added"
+    APP_REMOVED = "app.removed"
+    RECOVERY_CODES_MADE = "recovery_codes.made"
+    RECOVERY_CODE_USED = "recovery_code.used"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     DEVICE_REMEMBERED = "device.remembered"
     DEVICE_USED = "device.used"
@@ -80,6 +84,10 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
     Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.APP_ADDED: frozenset({"replaces"}),
+    Event.APP_REMOVED: frozenset(),
+    Event.RECOVERY_CODES_MADE: frozenset({"count"}),
+    Event.RECOVERY_CODE_USED: frozenset({"left"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
     Event.DEVICE_USED: frozenset({"device_id", "generation"}),

@@ -10,6 +10,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | phone_code, sms           | account_short code host                                                                 |
 | notice_phone_added, email | account_name account_short asked_at browser portal_host support_email phone_ending      |
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| notice_app_added, email   | as notice_new_device; so notice_app_removed and notice_recovery_codes                   |
+| notice_recovery_code_used | as notice_new_device, and left                                                          |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -17,6 +19,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - phone_ending: the last two digits
+- left: how many recovery codes are left, in words
 
 A value that a message does not use may be given all the same.
 """

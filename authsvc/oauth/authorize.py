@@ -20,6 +20,7 @@ from authsvc.accounts.phone import Parsed, parse
 from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
+from authsvc.mfa.enrolment import has_app
 from authsvc.mfa.rules import Person, Switch, Wanted, can_meet
 from authsvc.oauth.call import Call, checked
 from authsvc.oauth.clients import Client, NoSuchTarget, audience_for
@@ -94,7 +95,7 @@ class AuthorizationEndpoint:
             refuse_what_is_not_offered(params)
             resource = self._resource(tx, params, call.scope)
             account = self._account(tx, params)
-            wish = read_wish(params, account, self._meetable_acr(params, session, account))
+            wish = read_wish(params, account, self._meetable_acr(tx, params, session, account))
             ask = what_to_ask(
                 wish,
                 self._signed_in(tx, session),
@@ -206,7 +207,7 @@ class AuthorizationEndpoint:
         return SignedIn(session.membership.account.slug, acr, session.auth_time, session.password_at)
 
     def _meetable_acr(
-        self, params: MultiDict[str, str], session: BrowserSession | None, account: Account | None
+        self, tx: Session, params: MultiDict[str, str], session: BrowserSession | None, account: Account | None
     ) -> str | None:
         """The first of acr_values, in the client's order, that can be met; unknown people are asked for it and then seen."""
         asked = [value for value in params.get("acr_values", "").split() if value in levels.ORDER]
@@ -224,13 +225,12 @@ class AuthorizationEndpoint:
             and phone.verified_at is not None
             and isinstance(parse(phone.e164, regions=self.mfa.phone.regions), Parsed)
         )
-        policy = self.mfa.for_audience(membership.audience)
+        policy, person = (
+            self.mfa.for_audience(membership.audience),
+            Person(usable, app_ready=has_app(tx, session.user_id)),
+        )
         return next(
-            (
-                a
-                for a in asked
-                if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, Person(phone_usable=usable), self.channels)
-            ),
+            (a for a in asked if can_meet(WANTED.get(a, Wanted.NOTHING), policy, chosen, person, self.channels)),
             None,
         )
 
