@@ -42,13 +42,7 @@
   // 7. Menus made of <details>: Escape and outside click close them.
   d.addEventListener('keydown',function(e){if(e.key==='Escape')all('details.menu[open]',function(m){m.open=false;m.querySelector('summary').focus()})});
   d.addEventListener('click',function(e){all('details.menu[open]',function(m){if(!m.contains(e.target))m.open=false})});
-  // 8. The account chooser's search: hides what does not match, and says how many are left.
-  all('[data-filter]',function(f){
-    var rows=d.getElementById(f.getAttribute('data-filter')).children,say=d.getElementById(f.getAttribute('data-say'));
-    f.addEventListener('input',function(){var n=0,q=f.value.trim().toLowerCase();
-      Array.prototype.forEach.call(rows,function(r){r.hidden=r.textContent.toLowerCase().indexOf(q)<0;if(!r.hidden)n++});
-      say.textContent=q?n+' of '+rows.length+' accounts':''})});
-  // 9. Android Chrome: fill the texted code when the person allows it.
+  // 8. Android Chrome: fill the texted code when the person allows it.
   var otp=d.querySelector('[data-webotp]');
   if(otp&&'OTPCredential' in window){var ac=new AbortController();otp.form.addEventListener('submit',function(){ac.abort()});
     navigator.credentials.get({otp:{transport:['sms']},signal:ac.signal}).then(function(c){if(c)otp.value=c.code}).catch(function(){})}

@@ -31,8 +31,9 @@ def rules(*methods: str, required: bool = True, skip: bool = True) -> MfaRules:
     return MfaRules(required, open_methods, frozenset(open_methods), may_skip_code=skip, may_remember=True)
 
 
-OFF, BOTH, EMAIL, SMS = rules(*ORDER, required=False), rules(*ORDER), rules("email"), rules("sms")
-NO_SKIP = rules(*ORDER, skip=False)
+OFF, BOTH, EMAIL, SMS = rules("sms", "email", required=False), rules("sms", "email"), rules("email"), rules("sms")
+NO_SKIP = rules("sms", "email", skip=False)
+APP, ALL_THREE = rules("totp"), rules(*ORDER)
 #: The client wants two factors, and the person has a phone.
 FACTOR = rules("sms", skip=False)
 NOBODY, PHONE, NO_PHONE = None, Known(True, True), Known(True, False)
