@@ -125,7 +125,10 @@ def rules_for(
         chosen = {"totp"}
     else:
         no_number = not person.phone_usable and (person.phone_refused or has_no_us_number)
-        if no_number and chosen == {"sms", "totp"}:
+        if person.app_ready and "totp" in chosen and not person.phone_usable:
+            # A first phone is bound behind an emailed code (D2). Whoever has an app is not let past it by so little.
+            chosen = chosen - {"sms"}
+        elif no_number and chosen == {"sms", "totp"}:
             chosen = {"totp"}
         if not person.app_ready and len(chosen) > 1:
             # Listed once it is set up. Where it is the only way, it is set up while signing in.

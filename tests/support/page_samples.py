@@ -11,12 +11,13 @@ APP = SimpleNamespace(value="totp", label="Authenticator app", hint="The code th
 WHY = "You haven’t signed in on this browser before."
 RISK = "Texts can be intercepted or rerouted; your authenticator app is safer."
 SMS = SimpleNamespace(value="sms", label="Text message (SMS)", hint="To your phone ending in 42", risk=RISK)
+BY_TEXT = SimpleNamespace(value="sms", label="Get it by text message")
 WRONG = {"errors": {"code": "Check the code and enter it again."}}
 REMEMBER = {"can_remember": True, "remember_checked": False, "remember_days": 30, "remember_until": "Dec 22"}
 METHOD = {"methods": [SMS, APP], "selected": "totp", "errors": {}, "notice": None, "action": "/sign-in/method",
           "restart_url": None, "why": WHY, "account_asks": False, "sends": False}
 APP_CODE = REMEMBER | {
-    "why": WHY, "digits": 6, "errors": {}, "others": (SimpleNamespace(value="sms", label="Get it by text message"),), "has_recovery_codes": True, "recovery_url": "/r",
+    "why": WHY, "digits": 6, "errors": {}, "others": (BY_TEXT,), "has_recovery_codes": True, "recovery_url": "/r",
     "action": "/sign-in/app", "method_action": "/sign-in/method", "restart_url": None,
 }
 APP_SETUP = REMEMBER | {"digits": 6, "key": "ABCD EFGH", "qr_url": "/qr.svg", "errors": {}, "action": "/sign-in/app/setup"}

@@ -16,7 +16,7 @@ from markupsafe import Markup
 import authsvc
 from authsvc.web.brand import brand_css
 from authsvc.web.text import Time
-from tests.support.page_samples import APP_PAGES
+from tests.support.page_samples import APP_PAGES, RISK, WHY
 
 ROOT = Path(authsvc.__file__).parent
 STATIC = ROOT / "static"
@@ -34,10 +34,8 @@ PAGE = SimpleNamespace(
     account_name="Northgate Capital Partners", account_short="Northgate", portal_host="portal.northgate.example",
     brand_css="/brand/northgate-00000000.css", logo_url="/static/logo.svg", help_url="/help", privacy_url="/privacy",
 )
-RISK = "Texts can be intercepted or rerouted by someone else."
 SMS = SimpleNamespace(value="sms", label="Text message (SMS)", hint="To your phone ending in 42", risk=RISK)
 EMAIL = SimpleNamespace(value="email", label="Email", hint="To d•••@northgate.example", risk="")
-WHY = "You haven’t signed in on this browser before."
 WRONG = {"errors": {"code": "Check the code and enter it again. 3 tries left."}}
 EXPIRED = {"errors": {"expired": "That code has expired. Send a new one."}, "wait_s": 0}
 FOREIGN = "Enter a US number. Numbers from other countries aren’t supported at this time."
