@@ -28,24 +28,28 @@ from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
-from authsvc.devices.remember import Devices
+from authsvc.devices.remember import KEPT, Devices
 from authsvc.errors import AuthsvcError
 from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
-from authsvc.login import confirm, stale, step_views
+from authsvc.login import account_views, confirm, stale, step_views
+from authsvc.login import app_views as login_app_views
 from authsvc.login import views as login_views
 from authsvc.login.attempt import Attempts
 from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
+from authsvc.login.own_codes import OwnCodes
 from authsvc.login.password import PasswordStep
 from authsvc.messaging.courier import SEND_CODE, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
+from authsvc.mfa.enrolment import AuthenticatorApps
+from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.oauth import views as oauth_views
 from authsvc.oauth.asking import Asking
 from authsvc.oauth.assertions import Assertions
@@ -78,6 +82,7 @@ from authsvc.oauth.subjects import Subjects
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
+from authsvc.profile import app_views
 from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import SESSION_ENDED, Sessions
@@ -121,9 +126,12 @@ class Services:
     sessions: Sessions
     browsers: Browsers
     codes: OneTimeCodes
+    apps: AuthenticatorApps
+    recovery_codes: RecoveryCodes
     attempts: Attempts
     password_step: PasswordStep
     flow: Flow
+    own_codes: OwnCodes
     finish: Finish
     registry: Registry
     fetch: GuardedFetch
@@ -191,7 +199,11 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
-    flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
+    apps = AuthenticatorApps(
+        policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
+    )
+    recovery_codes = RecoveryCodes(digester, courier, clock, audit)
+    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     families = Families(policies, sessions, devices, clock, audit)
@@ -243,9 +255,12 @@ def build(
         sessions=sessions,
         browsers=browsers,
         codes=codes,
+        apps=apps,
+        recovery_codes=recovery_codes,
         attempts=attempts,
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
+        own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
         fetch=fetch,
@@ -326,7 +341,8 @@ def create_app(services: Services) -> Flask:
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
     for views in (
-        *(login_views, step_views, confirm, settings_views, investor_views),
+        *(login_views, step_views, login_app_views, account_views, confirm),
+        *(app_views, settings_views, investor_views),
         *(oauth_views, device_views, brand_views, health),
     ):
         app.register_blueprint(views.bp)
@@ -382,7 +398,8 @@ def make_worker(services: Services) -> Worker:
             for of_tokens in (s.device_codes, s.assertions, s.revoked_tokens):
                 of_tokens.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
-            s.devices.sweep(tx, before=now - timedelta(days=30))
+            s.devices.sweep(tx, before=now - KEPT)
+            s.apps.sweep(tx, now=now)
             s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
     return Worker(

@@ -131,6 +131,8 @@ class Membership(Base):
     view_only: Mapped[bool] = mapped_column(default=False)
     #: Raised by whatever ends remembering (domain D6); a device row with an older value is void.
     security_epoch: Mapped[int] = mapped_column(default=0)
+    #: What raised it last, for the line that says why a code is asked for; None: never raised.
+    epoch_reason: Mapped[str | None] = mapped_column(String(40))
     created_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     deactivated_at: Mapped[datetime | None]

@@ -43,6 +43,10 @@ class Event(StrEnum):
     PHONE_ADDED = "phone.added"
     LINK_SENT = "link.sent"
     LINK_NOT_DELIVERED = "link.not_delivered"
+    APP_ADDED = "app.added"
+    APP_REMOVED = "app.removed"
+    RECOVERY_CODES_MADE = "recovery_codes.made"
+    RECOVERY_CODE_USED = "recovery_code.used"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     MFA_TURNED_ON = "mfa.turned_on"
     MFA_TURNED_OFF = "mfa.turned_off"
@@ -111,6 +115,10 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.PHONE_ADDED: frozenset({"ending"}),
     Event.LINK_SENT: frozenset({"purpose"}),
     Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
+    Event.APP_ADDED: frozenset({"replaces"}),
+    Event.APP_REMOVED: frozenset(),
+    Event.RECOVERY_CODES_MADE: frozenset({"count"}),
+    Event.RECOVERY_CODE_USED: frozenset({"left"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.MFA_TURNED_ON: frozenset({"audience", "methods", "remember_device"}),
     Event.MFA_TURNED_OFF: frozenset({"audience", "methods", "remember_device"}),

@@ -13,6 +13,7 @@ from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug, user_by_email
 from authsvc.cli.context import LazyServices
 from authsvc.errors import AuthsvcError, Kind
+from authsvc.mfa.enrolment import has_app
 from authsvc.mfa.explain import Explanation, Rule, explain
 from authsvc.mfa.rules import Wanted
 from authsvc.oauth.models import OAuthClient
@@ -74,7 +75,7 @@ def _answer(needs: LazyServices, membership: Membership, client: OAuthClient | N
         s.policies.mfa,
         membership.audience,
         switch_of(stored) if stored else None,
-        person=s.flow.person(membership.user),
+        person=s.flow.person(membership.user, app_ready=has_app(tx, membership.user.id)),
         verified=membership.user.email.verified_at is not None,
         wanted=Wanted(levels.rank(acr)),
         wanted_by=asked_by,

@@ -76,7 +76,7 @@ class MfaSwitch(Strict):
     """The account's switch for one audience."""
 
     enabled: bool
-    methods: tuple[Literal["email", "sms"], ...] = Field(("email",), min_length=1)
+    methods: tuple[Literal["email", "sms", "totp"], ...] = Field(("email",), min_length=1)
     remember_device: bool = True
 
 

@@ -6,7 +6,7 @@ The cookie holds `<device id>.<secret>`. It proves nothing without the password,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -19,6 +19,8 @@ from authsvc.devices.models import RememberedDevice
 from authsvc.policy.schema import RememberedDevicePolicy
 
 PURPOSE = "remembered-device"
+#: For how long a row, and its cookie, outlive what they stand for: the next sign-in can then say why a code is asked for.
+KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,13 @@ class Devices:
 
     def behind(self, tx: Session, membership: Membership, cookie: str) -> RememberedDevice | None:
         """The live device that this cookie names, for showing on a page; decides nothing and writes nothing."""
+        device = self.known(tx, membership, cookie)
+        return device if device and self.is_live(device, membership) else None
+
+    def known(self, tx: Session, membership: Membership, cookie: str) -> RememberedDevice | None:
+        """The device that this cookie names, live or ended: for saying why it does not stand in for a code."""
         device = self._by_cookie(tx, cookie)
-        return device if device and device.membership_id == membership.id and self.is_live(device, membership) else None
+        return device if device and device.membership_id == membership.id else None
 
     def live(self, tx: Session, device_id: str) -> RememberedDevice | None:
         """The device with this id while it is live."""
@@ -157,7 +164,7 @@ class Devices:
 
         One UPDATE whatever the number of devices; answers how many memberships it touched.
         """
-        touched = update(Membership).values(security_epoch=Membership.security_epoch + 1)
+        touched = update(Membership).values(security_epoch=Membership.security_epoch + 1, epoch_reason=reason)
         if user_id is not None:
             touched = touched.where(Membership.user_id == user_id)
         if account_id is not None:

@@ -13,7 +13,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from authsvc.accounts import contacts
-from authsvc.accounts.models import User
+from authsvc.accounts.models import Membership, User
 from authsvc.accounts.phone import Parsed, PhoneProblem, parse
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
@@ -21,12 +21,13 @@ from authsvc.db import after_commit
 from authsvc.devices.models import RememberedDevice
 from authsvc.devices.remember import Devices
 from authsvc.login.models import LoginAttempt
-from authsvc.login.next_step import EnrolPhone, EnterCode, Known, Progress, Step, VerifyEmail, next_step
+from authsvc.login.next_step import EnrolApp, EnrolPhone, EnterCode, Known, Progress, Step, VerifyEmail, next_step
 from authsvc.messaging.courier import Courier
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome, OneTimeCodes, clean
+from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.mfa.models import Challenge
-from authsvc.mfa.rules import MfaRules, Person, Wanted, person_of, rules_for, switch_of
-from authsvc.policy.schema import MfaPolicy
+from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, methods_of, person_of, rules_for, switch_of
+from authsvc.policy.schema import AudiencePolicy, MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import SignInRequest
 from authsvc.throttle import AddressWindows, Throttle, Wait
@@ -81,6 +82,7 @@ class Flow:
 
     policy: MfaPolicy
     codes: OneTimeCodes
+    apps: AuthenticatorApps
     devices: Devices
     courier: Courier
     throttle: Throttle
@@ -94,12 +96,10 @@ class Flow:
         membership = attempt.membership
         if membership is None:
             return None
-        now = rules_for(
-            self.policy.for_audience(membership.audience),
-            switch_of(membership.account.mfa_for(membership.audience)),
-            person=self.person(attempt.user),
+        now = self.rules_in(
+            membership,
+            self.person(attempt.user, app_ready=attempt.app_ready),
             wanted=Wanted(levels.rank(visit.request.wanted_acr if visit.request else None)),
-            channels=self.courier.channels,
             has_no_us_number=attempt.has_no_us_number,
         )
         if attempt.start_rules is None:
@@ -107,9 +107,30 @@ class Flow:
             return now
         return now.stricter_of(MfaRules.from_json(attempt.start_rules))
 
-    def person(self, user: User) -> Person:
-        """What the rules need to know of a person's phone."""
-        return person_of(user, self.policy.phone)
+    def rules_in(
+        self,
+        membership: Membership,
+        person: Person,
+        *,
+        wanted: Wanted = Wanted.NOTHING,
+        has_no_us_number: bool = False,
+    ) -> MfaRules:
+        """The rules under which this person would enter this account now."""
+        return rules_for(
+            *self._chosen_in(membership),
+            person=person,
+            wanted=wanted,
+            channels=self.courier.channels,
+            has_no_us_number=has_no_us_number,
+        )
+
+    def open_methods(self, membership: Membership) -> set[str]:
+        """The methods that this account opens to this audience, whoever the person is."""
+        return methods_of(*self._chosen_in(membership), self.courier.channels)
+
+    def person(self, user: User, *, app_ready: bool) -> Person:
+        """What the rules need to know of a person's phone and app."""
+        return person_of(user, self.policy.phone, app_ready=app_ready)
 
     def step(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> tuple[Step, RememberedDevice | None]:
         """What this attempt needs next, and the remembered device that stands in, if one does."""
@@ -120,7 +141,8 @@ class Flow:
         progress = Progress(
             frozenset(attempt.proofs), attempt.method, attempt.skipped_verification, attempt.pending_phone is not None
         )
-        known = Known(attempt.user.email.verified_at is not None, self.person(attempt.user).phone_usable)
+        person = self.person(attempt.user, app_ready=attempt.app_ready)
+        known = Known(attempt.user.email.verified_at is not None, person.phone_usable, person.app_ready)
         return next_step(progress, known, rules, device_recognised=device is not None), device
 
     def advance(self, tx: Session, attempt: LoginAttempt, visit: Visit) -> Step:
@@ -128,6 +150,8 @@ class Flow:
         step, _ = self.step(tx, attempt, visit)
         if isinstance(step, EnterCode | VerifyEmail):
             self._ensure_code(tx, attempt, step, visit)
+        elif isinstance(step, EnrolApp):
+            self.apps.ensure_begun(tx, attempt.user_id, subject_id=attempt.id)
         return step
 
     def open_challenge(self, tx: Session, attempt: LoginAttempt, step: Step) -> Challenge | None:
@@ -203,15 +227,8 @@ class Flow:
         digits = clean(typed)
         if challenge is None or digits is None:
             return CodeCheck(CodeOutcome.GONE)
-        if (wait := self.throttle.take(tx, "code_per_user", attempt.user_id)) is not None:
-            self.audit.record(
-                tx,
-                Event.SIGN_IN_THROTTLED,
-                user_id=attempt.user_id,
-                account_id=self._account_id(attempt),
-                limit=wait.limit,
-            )
-            return CodeThrottled(wait.until)
+        if (throttled := self.take_try(tx, attempt)) is not None:
+            return throttled
         check = self.codes.verify(tx, challenge.id, typed=digits)
         about = {"user_id": attempt.user_id, "account_id": self._account_id(attempt)}
         named = {"channel": challenge.channel, "purpose": challenge.purpose}
@@ -226,6 +243,15 @@ class Flow:
         else:
             self.audit.record(tx, Event.CODE_WRONG, **about, **named, reason=check.outcome.value)
         return check
+
+    def take_try(self, tx: Session, attempt: LoginAttempt) -> CodeThrottled | None:
+        """Count a try of any code against the person: another way, sign-in or browser gains nothing (security.md MF-05)."""
+        wait = self.throttle.take(tx, "code_per_user", attempt.user_id)
+        if wait is None:
+            return None
+        about = {"user_id": attempt.user_id, "account_id": self._account_id(attempt)}
+        self.audit.record(tx, Event.SIGN_IN_THROTTLED, **about, limit=wait.limit)
+        return CodeThrottled(wait.until)
 
     def paused_until(self, tx: Session, user_id: str) -> datetime | None:
         """Until when no code is asked of or sent to this person, after all tries were used up."""
@@ -326,6 +352,10 @@ class Flow:
             step.channel,
             user.email.address if step.channel == "email" else (user.phone.e164 if user.phone else ""),
         )
+
+    def _chosen_in(self, membership: Membership) -> tuple[AudiencePolicy, Switch | None]:
+        switch = switch_of(membership.account.mfa_for(membership.audience))
+        return self.policy.for_audience(membership.audience), switch
 
     def _account_id(self, attempt: LoginAttempt) -> str:
         return attempt.membership.account_id if attempt.membership else ""

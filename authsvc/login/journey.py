@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response
 from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug
 from authsvc.crypto.tokens import new_secret
+from authsvc.devices.remember import KEPT
 from authsvc.login.finish import SignedIn
 from authsvc.login.flow import Visit
 from authsvc.login.models import LoginAttempt
@@ -26,7 +27,9 @@ from authsvc.login.next_step import (
     AskPassword,
     ChooseAccount,
     ChooseMethod,
+    EnrolApp,
     EnrolPhone,
+    EnterAppCode,
     EnterCode,
     SignIn,
     Step,
@@ -144,13 +147,17 @@ def endpoint_of(step: Step) -> str:
         case AskPassword():
             endpoint = "login.sign_in"
         case ChooseAccount():
-            endpoint = "login_steps.accounts"
+            endpoint = "login_accounts.accounts"
         case VerifyEmail():
             endpoint = "login_steps.verify"
         case ChooseMethod():
             endpoint = "login_steps.method"
         case EnrolPhone():
             endpoint = "login_steps.phone"
+        case EnterAppCode():
+            endpoint = "login_app.code"
+        case EnrolApp():
+            endpoint = "login_app.setup"
         case EnterCode():
             endpoint = "login_steps.code"
         case SignIn():
@@ -197,7 +204,7 @@ def answer(onward: Onward) -> Response:
             response,
             device_cookie(done.membership),
             done.device_cookie,
-            lasts=s.policies.mfa.remembered_device.lifetime,
+            lasts=s.policies.mfa.remembered_device.lifetime + KEPT,
         )
     return response
 

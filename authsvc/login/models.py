@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from authsvc.accounts.models import Membership, User
 from authsvc.db.base import Base, Digest, Id
+from authsvc.mfa.models import AuthenticatorApp
 
 
 class LoginAttempt(Base):
@@ -22,7 +23,7 @@ class LoginAttempt(Base):
     secret_digest: Mapped[Digest] = mapped_column(unique=True)
     user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
     membership_id: Mapped[str | None] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
-    #: What was shown in this sign-in: pwd, email, sms.
+    #: What was shown in this sign-in: pwd, email, sms, totp, recovery.
     proofs: Mapped[list[str]]
     #: When the password was typed: now, or earlier in the session that this sign-in steps up.
     password_at: Mapped[datetime]
@@ -42,11 +43,20 @@ class LoginAttempt(Base):
 
     user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
     membership: Mapped[Membership | None] = relationship(lazy="joined")
+    #: The person's, by the person's id: read with the attempt, for every step asks whether there is one.
+    app: Mapped[AuthenticatorApp | None] = relationship(
+        primaryjoin=lambda: foreign(LoginAttempt.user_id) == AuthenticatorApp.user_id, lazy="joined", viewonly=True
+    )
 
     @property
     def steps_up(self) -> bool:
         """Whether it began from a live session: the password was typed before."""
         return self.password_at < self.created_at
+
+    @property
+    def app_ready(self) -> bool:
+        """Whether the person has an authenticator app that counts."""
+        return self.app is not None and self.app.confirmed_at is not None
 
     @property
     def proofs_beyond_password(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from authsvc.messaging.message import Channel
 from authsvc.mfa.rules import Method, MfaRules
 
 
@@ -41,9 +42,19 @@ class EnrolPhone:
 class EnterCode:
     """A code is out, or goes out now."""
 
-    channel: Method
+    channel: Channel
     #: sign_in, or enrol_phone: the code that proves a new number also completes the sign-in (ux.md S5).
     purpose: str
+
+
+@dataclass(frozen=True)
+class EnrolApp:
+    """The account asks for an authenticator app and nothing else, and this person has none yet."""
+
+
+@dataclass(frozen=True)
+class EnterAppCode:
+    """The code that the person's own app shows; nothing is sent."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,9 @@ class SignIn:
     """Everything required was shown."""
 
 
-Step = AskPassword | ChooseAccount | VerifyEmail | ChooseMethod | EnrolPhone | EnterCode | SignIn
+Step = (
+    AskPassword | ChooseAccount | VerifyEmail | ChooseMethod | EnrolPhone | EnterCode | EnrolApp | EnterAppCode | SignIn
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,7 @@ class Known:
 
     email_verified: bool
     phone_usable: bool
+    app_ready: bool = False
 
 
 def next_step(progress: Progress, person: Known | None, rules: MfaRules | None, *, device_recognised: bool) -> Step:
@@ -86,7 +100,7 @@ def next_step(progress: Progress, person: Known | None, rules: MfaRules | None, 
     if not rules.code_required or (device_recognised and rules.may_skip_code):
         return SignIn()
     adding_a_phone = progress.method == "sms" and "sms" in rules.methods and not person.phone_usable
-    if progress.proofs & rules.sufficient and not adding_a_phone:
+    if rules.met_by(progress.proofs) and not adding_a_phone:
         return SignIn()
     method = _chosen(progress.method, rules.methods)
     if method is None:
@@ -102,9 +116,13 @@ def _chosen(method: str | None, open_methods: Collection[Method]) -> Method | No
 
 
 def _ask_for(method: Method, progress: Progress, person: Known) -> Step:
-    if method == "email" or person.phone_usable:
+    if method == "totp" and person.app_ready:
+        return EnterAppCode()
+    if method == "email" or (method == "sms" and person.phone_usable):
         return EnterCode(method, "sign_in")
-    # A stolen password must not bind the thief's phone: first a code to the address (domain D2, security.md SR5).
+    # A stolen password must not bind the thief's phone or app: first a code to the address (domain D2, security.md SR5).
     if "email" not in progress.proofs:
         return EnterCode("email", "sign_in")
+    if method == "totp":
+        return EnrolApp()
     return EnterCode("sms", "enrol_phone") if progress.pending_phone else EnrolPhone()

@@ -14,10 +14,13 @@ from authsvc.login import journey
 from authsvc.login.flow import Sending, SendOutcome, Visit
 from authsvc.login.journey import Purpose
 from authsvc.login.models import LoginAttempt
-from authsvc.login.next_step import EnterCode, Step, VerifyEmail
+from authsvc.login.next_step import EnterAppCode, EnterCode, Step, VerifyEmail
+from authsvc.login.why import Memory, Situation, why_a_code
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.mfa.models import Challenge
+from authsvc.mfa.rules import Person
 from authsvc.web.context import services
+from authsvc.web.cookies import BROWSER
 from authsvc.web.text import Time, clock_time, day, exact_time, mask_email, mask_phone, phone_ending
 
 
@@ -28,6 +31,8 @@ class Choice:
     value: str
     label: str
     hint: str = ""
+    #: A sentence about the risk of this way.
+    risk: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,39 +70,56 @@ def account_of(here: Here) -> Account | None:
     return here.attempt.membership.account if here.attempt.membership else here.bound_for.account
 
 
+METHODS = {"sms": "text message", "totp": "authenticator app", "email": "email"}
+
+
+def choose_words(methods: tuple[str, ...]) -> str:
+    """What is said when nothing was chosen: "Choose text message or email"."""
+    *others, last = (METHODS[method] for method in methods)
+    return f"Choose {', '.join(others)} or {last}" if others else f"Choose {last}"
+
+
 def method_page(
-    attempt: LoginAttempt,
-    bound_for: Purpose,
-    methods: tuple[str, ...],
-    *,
-    errors: dict[str, str] | None = None,
-    status: int = 200,
+    tx: Session, here: Here, methods: tuple[str, ...], *, errors: dict[str, str] | None = None, status: int = 200
 ) -> Response:
+    attempt, bound_for = here.attempt, here.bound_for
     user = attempt.user
-    has_phone = services().flow.person(user).phone_usable
+    has_phone = services().flow.person(user, app_ready=attempt.app_ready).phone_usable
     sms_hint = (
         f"To your phone ending in {phone_ending(user.phone.e164)}"
         if has_phone and user.phone
         else "You’ll add a US mobile number first."
     )
     known = {
-        "sms": Choice("sms", "Text message (SMS)", sms_hint),
+        "sms": Choice("sms", "Text message (SMS)", sms_hint, risk=_sms_risk(here, methods)),
+        "totp": Choice("totp", "Authenticator app", "The code that your app shows."),
         "email": Choice("email", "Email", f"To {mask_email(user.email.address)}"),
     }
     selected = attempt.method or user.last_method
     return journey.show(
         "login/method.html",
         bound_for,
-        account=attempt.membership.account if attempt.membership else None,
+        account=account_of(here),
         status=status,
         methods=[known[m] for m in methods],
         selected=selected if selected in methods else methods[0],
         errors=errors or {},
         notice=None,
+        sends="totp" not in methods,
         action=bound_for.url("login_steps.submit_method"),
-        why=_why(bound_for),
+        why=why(tx, here),
+        account_asks=_account_asks(here),
         restart_url=None if attempt.steps_up else bound_for.url("login.sign_in"),
     )
+
+
+def _sms_risk(here: Here, methods: tuple[str, ...]) -> str:
+    """One sentence about the risk, beside the choice; a stronger way is named where the account opens one (claims.md)."""
+    if "totp" in methods:
+        return "Texts can be intercepted or rerouted; your authenticator app is safer."
+    if here.attempt.membership is not None and "totp" in services().flow.open_methods(here.attempt.membership):
+        return "Texts can be intercepted or rerouted; an authenticator app, set up in My Profile, is safer."
+    return "Texts can be intercepted or rerouted by someone else."
 
 
 def code_page(
@@ -112,14 +134,14 @@ def code_page(
     if (until := s.flow.paused_until(tx, attempt.user_id)) is not None:
         return too_many(here, until)
     rules = s.flow.rules(attempt, here.coming)
-    other = _other_method(step, rules.methods if rules else ())
+    others = other_ways(step, rules.methods if rules else ()) if isinstance(step, EnterCode) else ()
     earliest = challenge.sent_at + policy.code.resend_after if challenge else now
     common = {
         "works_until": Time.clock(challenge.expires_at, zone) if challenge else None,
         "digits": policy.code.digits,
         "errors": errors or {},
         "notice": "We sent a new code. Only the newest one works." if request.args.get("sent") and not errors else None,
-        "warning": warning or _delivery_words(challenge, other),
+        "warning": warning or _delivery_words(challenge, {other.value for other in others}),
         "wait_s": max(0, round((earliest - now).total_seconds())),
     }
     if isinstance(step, VerifyEmail):
@@ -141,7 +163,7 @@ def code_page(
         account=account,
         status=status,
         title="Check your phone" if enrolling else "Enter your code",
-        why=_why(here.bound_for),
+        why=why(tx, here),
         channel=step.channel,
         target=mask_email(attempt.user.email.address)
         if step.channel == "email"
@@ -150,7 +172,7 @@ def code_page(
         remember_checked=bool(request.form.get("remember")),
         remember_days=policy.remembered_device.lifetime.days,
         remember_until=day(now + policy.remembered_device.lifetime, zone),
-        other_method=other,
+        others=others,
         change_phone_url=here.bound_for.url("login_steps.phone") if enrolling else None,
         action=here.bound_for.url("login_steps.code"),
         method_action=here.bound_for.url("login_steps.submit_method"),
@@ -159,24 +181,51 @@ def code_page(
     )
 
 
-def _why(bound_for: Purpose) -> str | None:
-    """Why a code is asked of someone who is signed in: a service wants more than the sign-in showed."""
-    parked = bound_for.request
-    if parked is None or parked.wanted_acr is None or not parked.client_name:
-        return None
-    return f"{parked.client_name} asks for a code before you go on."
+def why(tx: Session, here: Here) -> str:
+    """Why a code is asked for now: read from the request, from this browser's cookies, and from what became of its memory."""
+    s, attempt, parked = services(), here.attempt, here.bound_for.request
+    membership, rules = attempt.membership, s.flow.rules(attempt, here.coming)
+    assert membership is not None and rules is not None  # noqa: S101, PT018 - codes are asked for inside an account
+    cookie = s.cookies.read(request, journey.device_cookie(membership))
+    device = s.devices.known(tx, membership, cookie) if cookie else None
+    memory = None
+    if device is not None:
+        voided = device.epoch != membership.security_epoch
+        memory = Memory(device.mfa_at, device.expires_at, device.ended_reason, voided, membership.epoch_reason)
+    return why_a_code(
+        Situation(
+            account=membership.account.short_name,
+            now=s.clock.now(),
+            client=parked.client_name if parked and parked.wanted_acr else None,
+            confirms=here.bound_for.confirms,
+            own_choice=rules.own_choice,
+            may_remember=rules.may_remember,
+            browser_known=s.browsers.is_known(tx, attempt.user_id, s.cookies.read(request, BROWSER)),
+            memory=memory,
+        )
+    )
 
 
-def _other_method(step: EnterCode | VerifyEmail, methods: tuple[str, ...]) -> Choice | None:
-    if isinstance(step, VerifyEmail) or step.purpose == "enrol_phone":
-        return None
-    other = next((m for m in methods if m != step.channel), None)
-    if other is None:
-        return None
-    return Choice(other, "Get it by text message" if other == "sms" else "Get it by email")
+def _account_asks(here: Here) -> bool:
+    """Whether it is the account that asks, rather than a service or the person's own choice."""
+    membership = here.attempt.membership
+    return (
+        membership is not None
+        and not (here.bound_for.request and here.bound_for.request.wanted_acr)
+        and services().flow.rules_in(membership, Person(phone_usable=False)).code_required
+    )
 
 
-def _delivery_words(challenge: Challenge | None, other: Choice | None) -> str | None:
+def other_ways(step: EnterCode | EnterAppCode, methods: tuple[str, ...]) -> tuple[Choice, ...]:
+    """The links to the other methods that are open."""
+    if isinstance(step, EnterCode) and step.purpose == "enrol_phone":
+        return ()
+    here = step.channel if isinstance(step, EnterCode) else "totp"
+    labels = {"sms": "Get it by text message", "totp": "Use your authenticator app", "email": "Get it by email"}
+    return tuple(Choice(method, labels[method]) for method in methods if method != here)
+
+
+def _delivery_words(challenge: Challenge | None, others: set[str]) -> str | None:
     """What became of the message, and the ways on that are open: success is never claimed for a refused one."""
     if challenge is None:
         return "We couldn’t send a code just now. Send a new one in a moment."
@@ -185,9 +234,13 @@ def _delivery_words(challenge: Challenge | None, other: Choice | None) -> str | 
     if challenge.purpose == "enrol_phone":
         return "We couldn’t send the text. Check the number, or try again in a minute."
     if challenge.channel == "sms":
-        return "We couldn’t send the text. Try again" + (", or get the code by email." if other else " in a minute.")
-    if other is not None:
+        return "We couldn’t send the text. Try again" + (
+            ", or get the code by email." if "email" in others else " in a minute."
+        )
+    if "sms" in others:
         return "Our email came back. Try again, or get the code by text message."
+    if "totp" in others:
+        return "Our email came back. Try again, or use your authenticator app."
     return f"Our email to {mask_email(challenge.target)} came back. Ask an account admin to check your address."
 
 
@@ -206,29 +259,6 @@ def phone_page(here: Here, *, typed: str = "", errors: dict[str, str] | None = N
         may_decline=not can_use_email,
         action=here.bound_for.url("login_steps.submit_phone"),
         method_action=here.bound_for.url("login_steps.submit_method"),
-    )
-
-
-def accounts_page(here: Here, *, errors: dict[str, str] | None = None, status: int = 200) -> Response:
-    names: dict[str, int] = {}
-    active = journey.may_enter(here.attempt.user, here.bound_for)
-    for membership in active:
-        names[membership.account_id] = names.get(membership.account_id, 0) + 1
-    portals = {"team": "Team Member", "investors": "Investor"}
-    listed = [
-        {"id": m.id, "name": m.account.name, "detail": portals[m.audience] if names[m.account_id] > 1 else None}
-        for m in active
-    ]
-    return journey.show(
-        "login/accounts.html",
-        here.bound_for,
-        status=status,
-        email=here.attempt.user.email.address,
-        accounts=listed,
-        errors=errors or {},
-        action=here.bound_for.url("login_steps.submit_account"),
-        # Whoever is signed in would only be sent back here.
-        restart_url=here.bound_for.url("login.sign_in", **({"as": "other"} if here.attempt.steps_up else {})),
     )
 
 

@@ -20,6 +20,9 @@ from authsvc.web.problems import error_page
 #: What Flask-WTF says of a token that we signed for another cookie: our own page, from before the last password.
 _OF_BEFORE = "The CSRF tokens do not match."
 
+#: The blueprints whose pages belong to a sign-in under way.
+STEPS = frozenset({"login_steps", "login_app", "login_accounts"})
+
 
 def answer(error: Exception) -> Response:
     """On to where this tab was going if the person has signed in meanwhile (another tab, a double press), else start again."""
@@ -48,7 +51,7 @@ def _overtaken(tx: Session, bound_for: Purpose) -> Response | None:
     """
     s = services()
     attempt = s.attempts.find(tx, s.cookies.read(request, ATTEMPT))
-    if attempt is None or attempt.finished_at is not None or bound_for.lost or request.blueprint != "login_steps":
+    if attempt is None or attempt.finished_at is not None or bound_for.lost or request.blueprint not in STEPS:
         return None
     coming = Visit(bound_for.request, bound_for.continue_to)
     step, _ = s.flow.step(tx, attempt, coming)

@@ -1,4 +1,4 @@
-"""The pages between the password and the session: account, address, method, code, phone."""
+"""The pages between the password and the session: address, method, code, phone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from authsvc.accounts.phone import PhoneProblem
 from authsvc.db import after_commit
 from authsvc.login import journey, pages
 from authsvc.login.flow import CodeThrottled, SendOutcome, Visit
-from authsvc.login.journey import Onward, Purpose, Stale
+from authsvc.login.journey import Onward, Purpose
 from authsvc.login.models import LoginAttempt
-from authsvc.login.next_step import ChooseAccount, ChooseMethod, EnrolPhone, EnterCode, VerifyEmail
+from authsvc.login.next_step import ChooseMethod, EnrolPhone, EnterAppCode, EnterCode, VerifyEmail
 from authsvc.login.pages import Here
+from authsvc.login.tab import elsewhere as _elsewhere
+from authsvc.login.tab import here as _here
+from authsvc.login.tab import posted as _posted
 from authsvc.mfa.challenge import CodeOutcome
 from authsvc.web.context import services
-from authsvc.web.cookies import ATTEMPT
 
 bp = Blueprint("login_steps", __name__, template_folder="templates")
 bp.before_request(journey.look_at_window)
@@ -30,41 +32,16 @@ PHONE_PROBLEMS = {
 }
 
 
-def _here(tx: Session) -> Here:
-    """Where this tab stands, for showing; the device was looked at when the person got here. Raises: Stale."""
-    attempt = journey.current_attempt(tx)
-    bound_for = journey.purpose(tx)
-    if bound_for.lost or attempt.finished_at is not None:
-        raise Stale
-    coming = Visit(bound_for.request, bound_for.continue_to, None, "")
-    step, _ = services().flow.step(tx, attempt, coming)
-    return Here(attempt, bound_for, coming, step)
-
-
-def _posted(tx: Session) -> tuple[LoginAttempt, Purpose, Visit, str]:
-    """The attempt of a form, locked: one step at a time. Raises: Stale."""
-    attempt = journey.current_attempt(tx, lock=True)
-    bound_for = journey.purpose(tx)
-    if bound_for.lost:
-        raise Stale
-    secret = services().cookies.read(request, ATTEMPT) or ""
-    return attempt, bound_for, journey.visit(bound_for, attempt.membership), secret
-
-
-def _elsewhere(here: Here) -> Response:
-    """This tab shows a step that is over: go to the one that is on."""
-    return redirect(here.bound_for.url(journey.endpoint_of(here.step)), 303)
-
-
 @bp.get("/sign-in/method")
 def method() -> Response:
     """Which way the code should come; also the way back to choose again."""
     with services().database.transaction(read_only=True) as tx:
         here = _here(tx)
         rules = services().flow.rules(here.attempt, here.coming)
-        if not isinstance(here.step, ChooseMethod | EnterCode | EnrolPhone) or rules is None or len(rules.methods) < 2:
+        may_choose = isinstance(here.step, ChooseMethod | EnterCode | EnterAppCode | EnrolPhone)
+        if not may_choose or rules is None or len(rules.methods) < 2:
             return _elsewhere(here)
-        return pages.method_page(here.attempt, here.bound_for, rules.methods)
+        return pages.method_page(tx, here, rules.methods)
 
 
 @bp.post("/sign-in/method")
@@ -76,8 +53,9 @@ def submit_method() -> Response:
         if attempt.finished_at is None:
             rules = s.flow.rules(attempt, coming)
             if not s.flow.choose_method(attempt, request.form.get("method", ""), coming) and rules is not None:
-                errors = {"method": "Choose text message or email"}
-                return pages.method_page(attempt, bound_for, rules.methods, errors=errors, status=422)
+                here = Here(attempt, bound_for, coming, ChooseMethod(rules.methods))
+                errors = {"method": pages.choose_words(rules.methods)}
+                return pages.method_page(tx, here, rules.methods, errors=errors, status=422)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
 
@@ -197,38 +175,5 @@ def submit_phone() -> Response:
                 step, _ = s.flow.step(tx, attempt, coming)
                 here = Here(attempt, bound_for, coming, step)
                 return pages.phone_page(here, typed=typed[:40], errors={"phone": PHONE_PROBLEMS[problem]}, status=422)
-        onward = journey.go_on(tx, attempt, secret, bound_for)
-    return journey.answer(onward)
-
-
-@bp.get("/accounts")
-def accounts() -> Response:
-    """Which account to enter, for a person who belongs to several (domain D14)."""
-    with services().database.transaction(read_only=True) as tx:
-        here = _here(tx)
-        if here.attempt.membership is not None:
-            return _elsewhere(here)
-        return pages.accounts_page(here)
-
-
-@bp.post("/accounts")
-def submit_account() -> Response:
-    """Enter the chosen account; its policy decides what comes next."""
-    s = services()
-    with s.database.transaction() as tx:
-        attempt, bound_for, _, secret = _posted(tx)
-        if attempt.membership is None and attempt.finished_at is None:
-            open_to = journey.may_enter(attempt.user, bound_for)
-            chosen = next((m for m in open_to if m.id == request.form.get("account")), None)
-            if chosen is None:
-                here = Here(attempt, bound_for, Visit(bound_for.request), ChooseAccount())
-                return pages.accounts_page(here, errors={"account": "Choose one of your accounts"}, status=422)
-            session, parked = journey.signed_in(tx), bound_for.request
-            if attempt.steps_up and session is not None and chosen.id == session.membership_id and parked is not None:
-                # They stay where they are, as they are: a new sign-in here could show less than this session did.
-                parked.signed_in_at = s.clock.now()
-                return redirect(parked.continue_to, 303)
-            attempt.membership = chosen
-            tx.flush()
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)

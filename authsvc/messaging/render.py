@@ -14,6 +14,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
 | notice_mfa, email         | account_name account_short asked_at browser portal_host support_email by did state      |
 |                           | audience methods                                                                        |
+| notice_app_added, email   | as notice_new_device; so notice_app_removed and notice_recovery_codes                   |
+| notice_recovery_code_used | as notice_new_device, and left                                                          |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -24,6 +26,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - by, did, state: "Dana Whitfield", "turned on", "turned off" or "changed", "on" or "off"; audience: "Team Members" or
   "investors"; methods: "Email and SMS"
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
+- left: how many recovery codes are left, in words
 
 A value that a message does not use may be given all the same.
 """

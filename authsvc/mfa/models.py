@@ -52,6 +52,19 @@ class AuthenticatorApp(Base):
     last_used_at: Mapped[datetime | None]
 
 
+class AppEnrolment(Base):
+    """An authenticator app being set up: its key is shown to whoever began, and replaces nothing until a code proves it."""
+
+    __tablename__ = "app_enrolment"
+
+    user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"), primary_key=True)
+    #: The sign-in attempt or session that began; to any other it is not there.
+    subject_id: Mapped[Id]
+    secret_sealed: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
 class RecoveryCode(Base):
     """A code for the day the phone is gone; used once."""
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from authsvc.clock import Clock
+from authsvc.mfa.enrolment import has_app
 from authsvc.mfa.rules import Wanted, can_meet, person_of, switch_of
 from authsvc.oauth.authorization_request import AuthorizationRequest
 from authsvc.oauth.consent import Consents
@@ -46,7 +47,7 @@ class Asking:
             slug = session.membership.account.slug
             shown = SignedIn(slug, acr, session.auth_time, session.password_at, session.user_id)
             agreed = self._agreed(tx, request, session, before)
-        return what_to_ask(self._wish(request, session), shown, before=before, now=self.clock.now(), agreed=agreed)
+        return what_to_ask(self._wish(tx, request, session), shown, before=before, now=self.clock.now(), agreed=agreed)
 
     def _agreed(
         self, tx: Session, request: AuthorizationRequest, session: BrowserSession, before: Before | None
@@ -60,9 +61,9 @@ class Asking:
         since = before.parked_at if anew and before else None
         return self.consents.covers(tx, session, request.client.client_id, request.wanted_consent, since=since)
 
-    def _wish(self, request: AuthorizationRequest, session: BrowserSession | None) -> Wish:
+    def _wish(self, tx: Session, request: AuthorizationRequest, session: BrowserSession | None) -> Wish:
         demand = request.demand
-        welcome = [acr for acr in demand.prefers if acr in levels.ORDER and self._can_show(acr, request, session)]
+        welcome = [acr for acr in demand.prefers if acr in levels.ORDER and self._can_show(tx, acr, request, session)]
         person = demand.person
         return Wish(
             demand.prompt,
@@ -70,11 +71,11 @@ class Asking:
             welcome[0] if welcome else None,
             demand.account.slug if demand.account else None,
             needs=demand.needs,
-            reachable=demand.needs is None or self._can_show(demand.needs, request, session),
+            reachable=demand.needs is None or self._can_show(tx, demand.needs, request, session),
             user_id=None if person is None else person.user.id if person.user else "",
         )
 
-    def _can_show(self, acr: str, request: AuthorizationRequest, session: BrowserSession | None) -> bool:
+    def _can_show(self, tx: Session, acr: str, request: AuthorizationRequest, session: BrowserSession | None) -> bool:
         """Whether this person could reach a level in the account to be entered. Whoever is unknown is asked, and then seen."""
         if session is None:
             return True
@@ -85,7 +86,7 @@ class Asking:
         )
         policy = self.mfa.for_audience(membership.audience)
         switch = switch_of(membership.account.mfa_for(membership.audience))
-        person = person_of(session.user, self.mfa.phone)
+        person = person_of(session.user, self.mfa.phone, app_ready=has_app(tx, session.user_id))
         return can_meet(Wanted(levels.rank(acr)), policy, switch, person, self.channels)
 
     def park(
@@ -98,7 +99,7 @@ class Asking:
         browser_secret: str,
     ) -> SignInRequest:
         """Keep the request until the person is back, and tell the sign-in pages what is wanted of them."""
-        demand, wish, before = request.demand, self._wish(request, session), _before(parked)
+        demand, wish, before = request.demand, self._wish(tx, request, session), _before(parked)
         wanted = max((wish.acr, demand.needs), key=levels.rank)
         since = before.parked_at if before else self.clock.now()
         types_anew = ask.reason in (Reason.PASSWORD_WANTED, Reason.OTHER_PERSON)

@@ -28,7 +28,7 @@ from authsvc.policy.values import (
 )
 
 Audience = Literal["team", "investors"]
-Method = Literal["email", "sms"]
+Method = Literal["email", "sms", "totp"]
 Role = Literal["super_admin", "admin", "crm_only", "kpi_only", "project_only"]
 LimitName = Literal[
     "password_per_user",
@@ -104,6 +104,12 @@ class CodePolicy(Section):
         return value
 
 
+class AppPolicy(Section):
+    """Authenticator apps (RFC 6238): 30-second steps, so each step of drift is half a minute (ASVS 6.5.5)."""
+
+    drift_steps: int = Field(ge=0, le=2)
+
+
 class RememberedDevicePolicy(Section):
     """Browsers that pass without a code. The pages promise 30 days and no more, whatever the use in between."""
 
@@ -124,6 +130,7 @@ class MfaPolicy(Section):
     version: Literal["authsvc/mfa/1"] = Field(alias="schema")
     audiences: Audiences
     code: CodePolicy
+    totp: AppPolicy
     remembered_device: RememberedDevicePolicy
     phone: PhonePolicy
     last_try_pause: Duration = Field(ge=MINUTE, le=DAY)

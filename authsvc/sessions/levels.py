@@ -25,9 +25,17 @@ def rank(acr: str | None) -> int:
 
 
 def describe(proofs: Collection[str], *, remembered: bool) -> tuple[str, list[str]]:
-    """(acr, amr) for what was shown in this sign-in. Email is a second step and never `mfa`."""
+    """(acr, amr) for what was shown in this sign-in. Email is a second step and never `mfa`.
+
+    Nor is a recovery code: it may lie in the very place where the password is kept, so it is told as what it is, a one-time
+    password (RFC 8176 `otp`), and as a second step. It came by no other channel, so it is no `mca` either.
+    """
+    if "totp" in proofs:
+        return TWO_FACTOR, ["pwd", "otp", "mfa"]
     if "sms" in proofs:
         return TWO_FACTOR, ["pwd", "sms", "mfa"]
     if "email" in proofs:
         return TWO_STEP, ["pwd", "otp", "mca"]
+    if "recovery" in proofs:
+        return TWO_STEP, ["pwd", "otp"]
     return (REMEMBERED if remembered else PASSWORD), ["pwd"]

@@ -100,15 +100,15 @@ class Sessions:
         """Sign a person in: answers the session and its secret.
 
         `previous` is what this browser was signed in as. The same membership is raised: same sid, new secret, the old one
-        dead (security.md LG-10); its absolute time begins again only with the password typed anew. Another one's session
-        ends. Beyond `per_user` sessions the oldest ends.
+        dead (security.md LG-10). Another one's session ends. Either way the absolute time begins again only with the password
+        typed anew. Beyond `per_user` sessions the oldest ends.
         """
         now, secret = self.clock.now(), new_secret()
         digest = self.digester.digest(PURPOSE, secret)
-        raised_from, typed_anew = None, True
+        raised_from = None
+        typed_anew = previous is None or standing.password_at > previous.password_at
         if previous is not None and previous.membership_id == membership.id:
             session, raised_from = previous, previous.acr
-            typed_anew = standing.password_at > previous.password_at
             session.secret_digest = digest
         else:
             if previous is not None:
@@ -127,8 +127,8 @@ class Sessions:
         session.code_at = standing.code_at
         session.device_id, session.remembered = standing.device_id, standing.remembered
         session.browser, session.last_seen_at = browser, now
-        if typed_anew:
-            session.expires_at = now + self.policy.absolute
+        # Going from account to account and back must not keep a password alive beyond its absolute time.
+        session.expires_at = now + self.policy.absolute if typed_anew or previous is None else previous.expires_at
         tx.flush()
         self.audit.record(
             tx,

@@ -45,8 +45,25 @@ def test_no_level_carries_a_name_of_nist() -> None:
         # What was shown now counts more than what a device remembers.
         (["pwd", "email"], True, TWO_STEP, ["pwd", "otp", "mca"]),
         (["pwd", "sms"], True, TWO_FACTOR, ["pwd", "sms", "mfa"]),
+        (["pwd", "totp"], False, TWO_FACTOR, ["pwd", "otp", "mfa"]),
+        # An app is set up behind an emailed code; its own code decides.
+        (["email", "pwd", "totp"], False, TWO_FACTOR, ["pwd", "otp", "mfa"]),
+        (["pwd", "recovery"], False, TWO_STEP, ["pwd", "otp"]),
+        (["pwd", "recovery"], True, TWO_STEP, ["pwd", "otp"]),
     ],
-    ids=["password", "remembered", "email", "sms", "email and sms", "email on a known device", "sms on a known device"],
+    ids=[
+        "password",
+        "remembered",
+        "email",
+        "sms",
+        "email and sms",
+        "email on a known device",
+        "sms on a known device",
+        "app",
+        "email and app",
+        "recovery code",
+        "recovery code on a known device",
+    ],
 )
 def test_what_happened_is_called_by_its_name(proofs: list[str], remembered: bool, acr: str, amr: list[str]) -> None:
     """claims.md, the table; RFC 8176: amr "is a JSON array of strings that are identifiers for authentication methods"."""
@@ -59,6 +76,12 @@ def test_an_emailed_code_is_never_called_mfa() -> None:
         assert "mfa" not in levels.describe(["pwd", "email"], remembered=remembered)[1]
 
 
+def test_a_recovery_code_is_never_called_mfa_nor_another_channel() -> None:
+    """claims.md: never more than what happened. It may lie beside the password, and came by no channel of its own."""
+    acr, amr = levels.describe(["pwd", "recovery"], remembered=False)
+    assert (acr, {"mfa", "mca"} & set(amr)) == (TWO_STEP, set())
+
+
 def test_a_remembered_device_adds_nothing_to_amr() -> None:
     """claims.md: `["pwd"]` "and nothing else": the code was skipped."""
     assert levels.describe(["pwd"], remembered=True)[1] == levels.describe(["pwd"], remembered=False)[1]
@@ -68,7 +91,7 @@ def test_every_amr_value_is_registered() -> None:
     """RFC 8176 2: values of our own would collide."""
     shown = [
         levels.describe(proofs, remembered=remembered)[1]
-        for proofs, remembered in itertools.product((["pwd"], ["pwd", "email"], ["pwd", "sms"]), (False, True))
+        for proofs, remembered in itertools.product(([], ["email"], ["sms"], ["totp"], ["recovery"]), (False, True))
     ]
     assert {value for amr in shown for value in amr} <= {"pwd", "otp", "mca", "sms", "mfa", "hwk", "swk", "user"}
 

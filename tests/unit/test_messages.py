@@ -36,8 +36,10 @@ VALUES = {
     "state": "off",
     "audience": "Team Members",
     "methods": "Email and SMS",
+    "left": "9 are left.",
 }
-EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa")
+APPS = ("notice_app_added", "notice_app_removed", "notice_recovery_codes", "notice_recovery_code_used")
+EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa", *APPS)
 TEXTS = ("sign_in_code", "phone_code")
 NASTY_NAMES = (
     "<script>alert(1)</script>",
@@ -140,6 +142,26 @@ def test_the_text_message_to_a_new_number_says_exactly_this() -> None:
             "notice_phone_added",
             "Phone number added for signing in to Northgate",
             "The phone number ending in 42 was added",
+        ),
+        (
+            "notice_app_added",
+            "Authenticator app added for signing in to Northgate",
+            "An authenticator app was set up for your sign-in codes on Nov 22, 4:31 PM EST",
+        ),
+        (
+            "notice_app_removed",
+            "Authenticator app removed from signing in to Northgate",
+            "Your authenticator app and its recovery codes were removed",
+        ),
+        (
+            "notice_recovery_codes",
+            "New recovery codes for signing in to Northgate",
+            "The old ones no longer work.",
+        ),
+        (
+            "notice_recovery_code_used",
+            "A recovery code was used to sign in to Northgate",
+            "in place of your authenticator app on Nov 22, 4:31 PM EST from Edge on Windows. 9 are left.",
         ),
         ("notice_new_device", "New sign-in from Edge on Windows", "You signed in to Northgate on Nov 22, 4:31 PM EST"),
     ],

@@ -12,6 +12,7 @@ from authsvc.policy.schema import AudiencePolicy
 
 TEAM, INVESTORS = load(None).mfa.audiences.team, load(None).mfa.audiences.investors
 PHONE, NO_PHONE, FOREIGN = Person(phone_usable=True), Person(phone_usable=False), Person(False, phone_refused=True)
+HAS_APP, HAS_BOTH = Person(False, app_ready=True), Person(True, app_ready=True)
 
 
 def switch(*methods: str, enabled: bool = True, remember: bool = True) -> Switch:
@@ -45,16 +46,83 @@ def test_a_policy_may_enforce_it_until_the_account_says_otherwise() -> None:
         (("sms",), ("sms",)),
         (("email", "sms"), ("sms", "email")),
         (("sms", "totp"), ("sms",)),
-        (("totp",), ("email",)),
+        (("totp",), ("totp",)),
+        (("email", "sms", "totp"), ("sms", "email")),
         ((), ("email",)),
     ],
 )
 def test_the_account_chooses_the_methods_and_the_text_message_is_listed_first(
     chosen: tuple[str, ...], methods: tuple[str, ...]
 ) -> None:
-    """Email, SMS or both (domain M5); a method that nobody knows opens nothing."""
+    """Email, SMS, an app (domain M5, D19); somebody without an app sees it only where there is nothing else."""
     found = rules_for(TEAM, switch(*chosen), person=PHONE)
     assert (found.code_required, found.methods, found.sufficient) == (True, methods, frozenset(methods))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "person", "methods"),
+    [
+        (("totp",), NO_PHONE, ("totp",)),
+        (("totp",), HAS_APP, ("totp",)),
+        (("email", "totp"), NO_PHONE, ("email",)),
+        (("email", "totp"), HAS_APP, ("totp", "email")),
+        (("sms", "totp"), NO_PHONE, ("sms",)),
+        (("sms", "totp"), HAS_APP, ("totp",)),
+        (("email", "sms", "totp"), HAS_APP, ("totp", "email")),
+        (("sms", "totp"), HAS_BOTH, ("sms", "totp")),
+        (("email", "sms"), HAS_APP, ("sms", "email")),
+        (("sms", "totp"), FOREIGN, ("totp",)),
+        (("email", "sms", "totp"), HAS_BOTH, ("sms", "totp", "email")),
+        (("email",), HAS_BOTH, ("email",)),
+        (("sms",), HAS_BOTH, ("sms",)),
+    ],
+)
+def test_d19_an_account_may_allow_an_app_and_the_person_who_has_one_is_offered_it(
+    chosen: tuple[str, ...], person: Person, methods: tuple[str, ...]
+) -> None:
+    """MF-12: what the account keeps shut stays shut, whatever the person has. Without a US number the app takes its place.
+
+    And whoever has an app cannot be asked for a first phone instead: that is bound behind an emailed code (D2).
+    """
+    found = rules_for(TEAM, switch(*chosen), person=person)
+    assert (found.methods, found.email_fallback, found.own_choice) == (methods, False, False)
+
+
+def test_an_app_needs_no_gateway() -> None:
+    """An installation that sends nothing but mail can ask for it all the same."""
+    found = rules_for(TEAM, switch("sms", "totp"), person=HAS_APP, channels=("email",))
+    assert (found.methods, found.email_fallback) == (("totp",), False)
+
+
+@pytest.mark.parametrize("shipped", [TEAM, INVESTORS], ids=["team", "investors"])
+def test_mf_19_whoever_set_an_app_up_is_asked_although_the_account_is_off(shipped: AudiencePolicy) -> None:
+    """The code is still asked, by the app and nothing weaker; computed from what there is now."""
+    for chosen in (None, switch("email", enabled=False)):
+        found = rules_for(shipped, chosen, person=HAS_BOTH)
+        assert (found.code_required, found.methods, found.own_choice) == (True, ("totp",), True)
+        assert found.may_skip_code
+        assert not rules_for(shipped, chosen, person=PHONE).code_required
+    closed = shipped.model_copy(update={"methods": ("email",), "sms_implies": None})
+    assert not rules_for(closed, None, person=HAS_BOTH).code_required
+
+
+def test_a_recovery_code_stands_in_for_the_app_alone() -> None:
+    """Where the app would do, and nowhere else."""
+    assert rules_for(TEAM, switch("totp"), person=HAS_APP).met_by({"pwd", "recovery"})
+    assert rules_for(TEAM, switch("email", "totp"), person=HAS_APP).met_by({"pwd", "recovery"})
+    assert not rules_for(TEAM, switch("email", "sms"), person=HAS_BOTH).met_by({"pwd", "recovery", "totp"})
+    assert not rules_for(TEAM, switch("totp"), person=HAS_APP).met_by({"pwd", "email"})
+
+
+def test_two_factor_is_met_by_a_text_or_an_app() -> None:
+    """claims.md: "password and an SMS code or an authenticator app, now"."""
+    three = switch("email", "sms", "totp")
+    assert rules_for(TEAM, three, person=HAS_BOTH, wanted=Wanted.FACTOR).methods == ("sms", "totp")
+    assert rules_for(TEAM, three, person=HAS_APP, wanted=Wanted.FACTOR).methods == ("totp",)
+    assert rules_for(TEAM, three, person=PHONE, wanted=Wanted.FACTOR).methods == ("sms",)
+    assert can_meet(Wanted.FACTOR, TEAM, three, HAS_APP, ("email",))
+    assert can_meet(Wanted.FACTOR, TEAM, None, HAS_APP, ORDER)
+    assert not can_meet(Wanted.FACTOR, TEAM, switch("email"), HAS_APP, ORDER)
 
 
 def test_an_account_cannot_open_a_method_that_the_policy_keeps_shut() -> None:
@@ -144,14 +212,13 @@ def test_the_floor_is_what_the_account_asks_of_everyone() -> None:
 POLICIES = st.builds(
     AudiencePolicy,
     enforced_by_default=st.booleans(),
-    methods=st.sampled_from([("email", "sms"), ("email",)]),
+    methods=st.sampled_from([("email", "sms"), ("email",), ("email", "sms", "totp")]),
     sms_implies=st.sampled_from([None, "email"]),
     remember_device=st.sampled_from(["allowed", "forbidden"]),
 )
-SWITCHES = st.none() | st.builds(
-    Switch, st.booleans(), st.sampled_from([("email",), ("sms",), ("email", "sms"), ()]), st.booleans()
-)
-PERSONS = st.sampled_from([PHONE, NO_PHONE, FOREIGN])
+METHODS = [("email",), ("sms",), ("email", "sms"), ("totp",), ("sms", "totp"), ("email", "sms", "totp"), ()]
+SWITCHES = st.none() | st.builds(Switch, st.booleans(), st.sampled_from(METHODS), st.booleans())
+PERSONS = st.sampled_from([PHONE, NO_PHONE, FOREIGN, HAS_APP, HAS_BOTH, Person(False, True, True)])
 CHANNELS = st.sampled_from([("sms", "email"), ("email",)])
 
 

@@ -13,7 +13,9 @@ from authsvc.login.next_step import (
     AskPassword,
     ChooseAccount,
     ChooseMethod,
+    EnrolApp,
     EnrolPhone,
+    EnterAppCode,
     EnterCode,
     Known,
     Progress,
@@ -31,12 +33,14 @@ def rules(*methods: str, required: bool = True, skip: bool = True) -> MfaRules:
     return MfaRules(required, open_methods, frozenset(open_methods), may_skip_code=skip, may_remember=True)
 
 
-OFF, BOTH, EMAIL, SMS = rules(*ORDER, required=False), rules(*ORDER), rules("email"), rules("sms")
-NO_SKIP = rules(*ORDER, skip=False)
+OFF, BOTH, EMAIL, SMS = rules("sms", "email", required=False), rules("sms", "email"), rules("email"), rules("sms")
+NO_SKIP = rules("sms", "email", skip=False)
+APP, ALL_THREE = rules("totp"), rules(*ORDER)
 #: The client wants two factors, and the person has a phone.
 FACTOR = rules("sms", skip=False)
 NOBODY, PHONE, NO_PHONE = None, Known(True, True), Known(True, False)
 UNVERIFIED, UNVERIFIED_PHONE = Known(False, False), Known(False, True)
+HAS_APP, HAS_BOTH = Known(True, False, app_ready=True), Known(True, True, app_ready=True)
 NOTHING, PWD = Progress(frozenset()), Progress(frozenset({"pwd"}))
 
 
@@ -103,6 +107,35 @@ CASES: list[tuple[str, Progress, Known | None, MfaRules | None, bool, Step]] = [
     ("remembered, but more is asked", PWD, PHONE, NO_SKIP, True, ChooseMethod(("sms", "email"))),
     ("two factors asked: a text at once", shown(method="email"), PHONE, FACTOR, True, EnterCode("sms", "sign_in")),
     ("two factors asked: email is not one", shown("email"), PHONE, FACTOR, False, EnterCode("sms", "sign_in")),
+    ("app only", PWD, HAS_APP, APP, False, EnterAppCode()),
+    ("app only, shown", shown("totp"), HAS_APP, APP, False, SignIn()),
+    ("app only, a recovery code in its place", shown("recovery"), HAS_APP, APP, False, SignIn()),
+    ("app only, an emailed code is not enough", shown("email"), HAS_APP, APP, False, EnterAppCode()),
+    ("app only, a choice changes nothing", shown(method="email"), HAS_APP, APP, False, EnterAppCode()),
+    ("app only, none yet (D2)", PWD, NO_PHONE, APP, False, EnterCode("email", "sign_in")),
+    ("app only, none yet, a phone is no way round (D2)", PWD, PHONE, APP, False, EnterCode("email", "sign_in")),
+    ("app only, set up behind the emailed code (D2)", shown("email"), NO_PHONE, APP, False, EnrolApp()),
+    ("app only, set up and shown", shown("email", "totp"), HAS_APP, APP, False, SignIn()),
+    ("app only, address unverified", PWD, Known(False, False, app_ready=True), APP, False, VerifyEmail(False)),
+    ("app only, remembered", PWD, HAS_APP, APP, True, SignIn()),
+    ("three ways, none chosen", PWD, HAS_BOTH, ALL_THREE, False, ChooseMethod(("sms", "totp", "email"))),
+    ("three ways, the app chosen", shown(method="totp"), HAS_BOTH, ALL_THREE, False, EnterAppCode()),
+    (
+        "email only, a recovery code is no email (MF-12)",
+        shown("recovery"),
+        HAS_APP,
+        EMAIL,
+        False,
+        EnterCode("email", "sign_in"),
+    ),
+    (
+        "email only, the app is no email (MF-12)",
+        shown("totp", method="totp"),
+        HAS_APP,
+        EMAIL,
+        False,
+        EnterCode("email", "sign_in"),
+    ),
 ]
 
 
@@ -118,12 +151,14 @@ def test_each_state_of_a_sign_in_has_its_one_next_step(
     assert next_step(progress, person, in_force, device_recognised=device) == expected
 
 
-PROOFS = [frozenset(each) for size in range(4) for each in combinations(("pwd", "email", "sms"), size)]
-SOME = [("sms",), ("email",), ("sms", "email")]
+PROOFS = [
+    frozenset(each) for size in range(4) for each in combinations(("pwd", "email", "sms", "totp", "recovery"), size)
+]
+SOME = [("sms",), ("email",), ("totp",), ("sms", "email"), ("sms", "totp", "email")]
 ALL_PROGRESS = [
     Progress(*each) for each in product(PROOFS, (None, "sms", "email", "totp"), (False, True), (False, True))
 ]
-ALL_PEOPLE = [Known(*each) for each in product((False, True), repeat=2)]
+ALL_PEOPLE = [Known(*each) for each in product((False, True), repeat=3)]
 ALL_RULES = [
     MfaRules(required, methods, frozenset(enough), skip, may_remember=True)
     for required, methods, enough, skip in product((False, True), SOME, SOME, (False, True))
@@ -148,7 +183,8 @@ def test_a_required_code_is_never_passed_without_proof(
         return
     assert "pwd" in progress.proofs
     if in_force.code_required:
-        assert progress.proofs & in_force.sufficient or (device and in_force.may_skip_code)
+        in_its_place = "recovery" in progress.proofs and "totp" in in_force.sufficient
+        assert progress.proofs & in_force.sufficient or in_its_place or (device and in_force.may_skip_code)
         assert person.email_verified
 
 
@@ -175,8 +211,20 @@ def test_mf_12_a_code_travels_only_by_a_way_that_is_open() -> None:
     """A texted code is asked for only where the rules allow one; an emailed one elsewhere only to bind a first phone."""
     for _, person, in_force, step in every_state():
         if isinstance(step, EnterCode):
-            binding_a_phone = step.channel == "email" and not person.phone_usable
-            assert step.channel in in_force.methods or binding_a_phone
+            binding = step.channel == "email" and not (person.phone_usable and person.app_ready)
+            assert step.channel in in_force.methods or binding
+        if isinstance(step, EnterAppCode | EnrolApp):
+            assert "totp" in in_force.methods
+
+
+def test_d2_no_app_is_set_up_before_an_emailed_code_nor_over_one_in_use() -> None:
+    """What keeps a thief's phone out keeps their app out; in every state there is."""
+    for progress, person, _, step in every_state():
+        if isinstance(step, EnrolApp):
+            assert "email" in progress.proofs
+            assert not person.app_ready
+        if isinstance(step, EnterAppCode):
+            assert person.app_ready
 
 
 def test_skip_for_now_is_offered_only_while_no_code_is_required() -> None:

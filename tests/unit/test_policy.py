@@ -80,7 +80,8 @@ def test_the_shipped_policies_are_the_decided_ones() -> None:
     mfa, code = policies.mfa, policies.mfa.code
     team, investors = mfa.for_audience("team"), mfa.for_audience("investors")
     assert (team, investors) == (mfa.audiences.team, mfa.audiences.investors)
-    assert team.methods == investors.methods == ("email", "sms")
+    assert team.methods == investors.methods == ("email", "sms", "totp")
+    assert mfa.totp.drift_steps == 1
     assert (team.enforced_by_default, investors.enforced_by_default) == (False, False)
     assert (team.sms_implies, investors.sms_implies) == (None, "email")
     assert (code.digits, code.tries, code.resend_after) == (6, 5, timedelta(seconds=30))
@@ -152,7 +153,9 @@ SPOILT = [
     ("mfa.audiences.investors.sms_implies", "totp", "audiences.investors.sms_implies: must be 'email' (got 'totp')"),
     ("mfa.audiences.investors.sms_implies", None, None),
     ("mfa.audiences.investors.methods", ["sms"], "audiences.investors.sms_implies: implies email, which must then be"),
-    ("mfa.audiences.team.methods", ["totp"], "audiences.team.methods[0]: must be 'email' or 'sms' (got 'totp')"),
+    ("mfa.audiences.team.methods", ["voice"], "audiences.team.methods[0]: must be 'email', 'sms' or 'totp'"),
+    ("mfa.totp.drift_steps", 3, "totp.drift_steps: must be at most 2 (got 3)"),
+    ("mfa.totp.drift_steps", 0, None),
     ("password.min_length", 7, "min_length: must be at least 8 (got 7)"),
     ("password.min_length", 8, None),
     ("password.reject_common", "yes", "reject_common: must be true or false (got 'yes')"),

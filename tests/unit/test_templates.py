@@ -16,6 +16,7 @@ from markupsafe import Markup
 import authsvc
 from authsvc.web.brand import brand_css
 from authsvc.web.text import Time
+from tests.support.page_samples import APP_PAGES, RISK, WHY
 from tests.unit.device_samples import DEVICE_PAGES
 
 ROOT = Path(authsvc.__file__).parent
@@ -34,8 +35,8 @@ PAGE = SimpleNamespace(
     account_name="Northgate Capital Partners", account_short="Northgate", portal_host="portal.northgate.example",
     brand_css="/brand/northgate-00000000.css", logo_url="/static/logo.svg", help_url="/help", privacy_url="/privacy",
 )
-SMS = SimpleNamespace(value="sms", label="Text message (SMS)", hint="To your phone ending in 42")
-EMAIL = SimpleNamespace(value="email", label="Email", hint="To d•••@northgate.example")
+SMS = SimpleNamespace(value="sms", label="Text message (SMS)", hint="To your phone ending in 42", risk=RISK)
+EMAIL = SimpleNamespace(value="email", label="Email", hint="To d•••@northgate.example", risk="")
 WRONG = {"errors": {"code": "Check the code and enter it again. 3 tries left."}}
 EXPIRED = {"errors": {"expired": "That code has expired. Send a new one."}, "wait_s": 0}
 FOREIGN = "Enter a US number. Numbers from other countries aren’t supported at this time."
@@ -45,15 +46,15 @@ SIGN_IN = {"email": "", "errors": {}, "heading_error": None, "failed": False, "n
            "action": "/sign-in"}
 REFUSED = SIGN_IN | {"failed": True, "heading_error": "We couldn’t sign you in", "email": "dana@northgate.example"}
 METHOD = {"methods": [SMS, EMAIL], "selected": "sms", "errors": {}, "notice": None, "action": "/sign-in/method",
-          "restart_url": "/sign-in?restart=1", "why": None}
+          "restart_url": "/sign-in?restart=1", "why": WHY, "account_asks": True, "sends": True}
 CODE = CODE_STATE | {
     "channel": "email", "target": "d•••@northgate.example", "title": "Enter your code", "why": None,
     "can_remember": True, "remember_checked": False, "remember_days": 30, "remember_until": "Dec 22",
-    "other_method": SimpleNamespace(value="sms", label="Get it by text message"), "change_phone_url": None,
+    "others": (SimpleNamespace(value="sms", label="Get it by text message"),), "change_phone_url": None,
     "action": "/sign-in/code", "method_action": "/sign-in/method", "restart_url": "/sign-in?restart=1",
 }
 TEXTED = CODE | {"channel": "sms", "title": "Check your phone", "target": "your phone ending in 42",
-                 "can_remember": False, "other_method": None, "change_phone_url": "/sign-in/phone",
+                 "can_remember": False, "others": (), "change_phone_url": "/sign-in/phone",
                  "warning": BLOCKED, "wait_s": 0}
 PHONE = {"phone": "", "errors": {}, "can_use_email": True, "may_decline": False, "action": "/sign-in/phone",
          "method_action": "/sign-in/method"}
@@ -96,11 +97,10 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "link-used": ("link_unusable.html", LINK | {"second_label": "Reset", "second_url": "/"}, LINK["heading"]),
     "sign-out": ("login/sign_out.html", SIGN_OUT, "Sign out"),
     "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
-    "accounts": ("login/accounts.html", {"email": "dana@northgate.example", "errors": {}, "action": "/accounts", "accounts": [
-        {"id": "1", "name": "Northgate", "detail": None}], "restart_url": "/sign-in"}, "Choose an account"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"), **DEVICE_PAGES,
 }
+PAGES |= APP_PAGES
 # fmt: on
 EVERY = [*PAGES, "error-bare"]
 FAILED = [name for name, (_, _, screen) in PAGES.items() if screen.startswith("Error: ")]
