@@ -32,7 +32,14 @@ class Event(StrEnum):
     CODE_TRIES_EXHAUSTED = "code.tries_exhausted"
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
+    EMAIL_CHANGE_BEGUN = "email.change_begun"
+    EMAIL_CHANGE_CANCELLED = "email.change_cancelled"
+    EMAIL_CHANGED = "email.changed"
+    EMAIL_CHANGE_REFUSED = "email.change_refused"
     PHONE_ADDED = "phone.added"
+    PHONE_CHANGED = "phone.changed"
+    PHONE_REMOVED = "phone.removed"
+    FOREIGN_ROW_REFUSED = "access.foreign_row"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     DEVICE_REMEMBERED = "device.remembered"
     DEVICE_USED = "device.used"
@@ -79,7 +86,14 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.CODE_TRIES_EXHAUSTED: frozenset({"channel", "purpose"}),
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
+    Event.EMAIL_CHANGE_BEGUN: frozenset(),
+    Event.EMAIL_CHANGE_CANCELLED: frozenset(),
+    Event.EMAIL_CHANGED: frozenset(),
+    Event.EMAIL_CHANGE_REFUSED: frozenset({"reason"}),
     Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.PHONE_CHANGED: frozenset({"ending"}),
+    Event.PHONE_REMOVED: frozenset({"ending"}),
+    Event.FOREIGN_ROW_REFUSED: frozenset({"kind"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
     Event.DEVICE_USED: frozenset({"device_id", "generation"}),

@@ -10,13 +10,16 @@ Values are plain strings that the caller has already formatted for the person's 
 | phone_code, sms           | account_short code host                                                                 |
 | notice_phone_added, email | account_name account_short asked_at browser portal_host support_email phone_ending      |
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| notice_phone_changed, notice_phone_removed, email | as notice_phone_added                                          |
+| notice_email_changed, email | account_name account_short asked_at browser support_email new_address                 |
+| notice_password_changed, email | account_name account_short asked_at browser support_email                          |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
 - works_until, asked_at: "4:41 PM EST", "Nov 22, 4:31 PM EST"; in a notice, asked_at is when it happened
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
-- phone_ending: the last two digits
+- phone_ending: the last two digits; new_address: masked, "d•••@northgate.example"
 
 A value that a message does not use may be given all the same.
 """

@@ -31,8 +31,12 @@ VALUES = {
     "host": "login.ims.example",
     "support_email": "support@imscre.com",
     "phone_ending": "42",
+    "new_address": "d•••@northgate.example",
 }
-EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device")
+EMAILS = (
+    *("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device"),
+    *("notice_phone_changed", "notice_phone_removed", "notice_email_changed", "notice_password_changed"),
+)
 TEXTS = ("sign_in_code", "phone_code")
 NASTY_NAMES = (
     "<script>alert(1)</script>",
