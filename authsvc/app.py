@@ -12,6 +12,9 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.own_email import OwnEmail
+from authsvc.account_settings.own_password import OwnPassword
+from authsvc.account_settings.own_phone import OwnPhone
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
@@ -41,6 +44,7 @@ from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
+from authsvc.mfa.exchange import CodeExchange
 from authsvc.oauth import views as oauth_views
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.client_auth import ClientAuthenticator
@@ -55,6 +59,7 @@ from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
+from authsvc.profile import details_views, devices_views, email_views, password_views, phone_views, security_views
 from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
@@ -97,6 +102,10 @@ class Services:
     sessions: Sessions
     browsers: Browsers
     codes: OneTimeCodes
+    exchange: CodeExchange
+    own_email: OwnEmail
+    own_phone: OwnPhone
+    own_password: OwnPassword
     attempts: Attempts
     password_step: PasswordStep
     flow: Flow
@@ -153,6 +162,8 @@ def build(
     sessions = Sessions(policies.sessions, digester, clock, audit)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
+    exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
+    own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
@@ -189,6 +200,10 @@ def build(
         sessions=sessions,
         browsers=browsers,
         codes=codes,
+        exchange=exchange,
+        own_email=own_email,
+        own_phone=OwnPhone(policies.mfa, exchange, codes, devices, courier, digester, clock, audit),
+        own_password=OwnPassword(sessions, devices, own_email, courier, clock, audit),
         attempts=attempts,
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
@@ -251,6 +266,8 @@ def create_app(services: Services) -> Flask:
         app.register_error_handler(error, stale.answer)
     for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
         app.register_blueprint(blueprint)
+    for views in (details_views, email_views, security_views, password_views, phone_views, devices_views):
+        app.register_blueprint(views.bp)
     front = MachineFront(
         problems.with_rule(app),
         documents={**services.documents.by_path(), **services.assets.documents},

@@ -34,6 +34,7 @@ class _Reader(HTMLParser):
         self.text: list[str] = []
         self._within: list[str] = []
         self._link: tuple[str, list[str]] | None = None
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -42,6 +43,11 @@ class _Reader(HTMLParser):
             self.forms.append(Form(given.get("action", "")))
         elif tag == "a":
             self._link = (given.get("href", ""), [])
+        elif tag == "select" and self.forms:
+            self._select = given["name"]
+            self.forms[-1].fields[self._select] = ""
+        elif tag == "option" and self.forms and "selected" in given:
+            self.forms[-1].fields[self._select] = given.get("value", "")
         elif tag in ("input", "button") and self.forms and "name" in given:
             self._take(tag, given)
 
