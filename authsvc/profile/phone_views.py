@@ -11,6 +11,7 @@ from authsvc.account_settings.own_phone import Bound
 from authsvc.accounts.phone import WORDS, PhoneProblem
 from authsvc.db import after_commit
 from authsvc.mfa import words
+from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.mfa.exchange import SendOutcome
 from authsvc.profile import navigation, pages
 from authsvc.sessions import guards
@@ -98,7 +99,7 @@ def submit_code() -> Response:
         outcome = s.own_phone.confirm(visitor.tx, visitor.membership, waiting, request.form.get("code", ""))
         if isinstance(outcome, Bound):
             return redirect(f"{navigation.SECURITY}?done=phone-{outcome.value}", 303)
-        if s.own_phone.waiting(visitor.tx, visitor.membership, visitor.session.id) is None:
+        if isinstance(outcome, CodeCheck) and outcome.outcome is CodeOutcome.GONE:
             return _over(visitor)
         after_commit(visitor.tx, partial(s.windows.admit, "code_per_address", request.remote_addr or ""))
         return pages.not_taken(visitor, waiting, outcome, back=BACK)

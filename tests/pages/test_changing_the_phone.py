@@ -97,7 +97,7 @@ def test_d29_only_numbers_that_we_text_to(dana: Person, service: Service, typed:
     dana.open(PLACE)
     page = dana.submit(phone=typed)
     assert (page.status, said in page.text) == (422, True)
-    assert page.forms[0].fields["phone"] == typed[:40].replace("\x00", "\ufffd" if "\x00" in typed else "")
+    assert page.forms[0].fields["phone"] == typed[:40]
     service.deliver()
     assert service.texts.messages == []
 

@@ -38,10 +38,10 @@ def phone(service: Service, dana: Person) -> Person:
 
 
 def form_of(person: Person, part: str) -> str:
-    """The address of the first form or link of the security page that holds `part`."""
+    """The address of the first form or link of the security page that ends with `part`."""
     page = person.open(PLACE)
     found = [form.action for form in page.forms] + [a for a in page.response.text.split('"') if a.startswith(PLACE)]
-    return next(action for action in found if part in action)
+    return next(action for action in found if action.endswith(part))
 
 
 def test_the_lists_say_what_and_since_when(dana: Person) -> None:
@@ -197,8 +197,9 @@ def test_what_the_page_says_where_no_codes_are_asked(service: Service) -> None:
 
 def test_devices_that_are_void_are_not_listed(dana: Person, service: Service) -> None:
     """Expired, or ended by something of D6: what is listed skips the code today."""
+    user_id = stored(service).id
     with service.services.database.transaction() as tx:
-        service.services.devices.forget_all(tx, reason="test", user_id=stored(service).id)
+        service.services.devices.forget_all(tx, reason="test", user_id=user_id)
     assert "skips the code until" not in dana.open(PLACE).text
     device = service.events("device.remembered")[-1].fields["device_id"]
     token = dana.here.forms[0].fields if dana.here.forms else dana.open("/profile").forms[0].fields

@@ -10,7 +10,9 @@ from tests.support.journey import Page, Person
 from tests.support.service import CLIENT_SECRET, DANA, PASSWORD, Service, pkce
 
 EDGE = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0"
-IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1 Version/18.0 Mobile/15E148 Safari/604.1"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1 Version/18.0 Mobile/15E148 Safari/604.1"
+)
 NEW = "dana.new@northgate.example"
 NEW_PASSWORD = "seven wet otters juggle"
 
