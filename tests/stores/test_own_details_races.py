@@ -55,9 +55,7 @@ def addresses(service: Service) -> list[str]:
 def test_of_two_people_who_want_one_address_one_gets_it(service: Service, people: list[Membership]) -> None:
     """Both read its mail and enter their codes at once: one switch, one clear answer, and one owner."""
     codes = [begin(service, one) for one in people]
-    outcomes = service.at_once(
-        *(lambda one=one, code=code: confirm(service, one, code) for one, code in zip(people, codes, strict=True))
-    )
+    outcomes = service.at_once(*(partial(confirm, service, one, code) for one, code in zip(people, codes, strict=True)))
     assert Counter(outcomes) == {Switch.DONE: 1, Switch.TAKEN: 1}
     assert addresses(service).count(WANTED) == 1
     assert len(service.events("email.changed")) == len(service.events("email.change_refused")) == 1
