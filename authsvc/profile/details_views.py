@@ -25,14 +25,14 @@ DONE = {
 }
 
 
-@bp.get("/profile")
+@bp.get(navigation.DETAILS)
 def details() -> Response:
     """The page."""
     with guards.visitor(read_only=True) as visitor:
         return _page(visitor, visitor.user.name, visitor.user.time_zone or "")
 
 
-@bp.post("/profile")
+@bp.post(navigation.DETAILS)
 def save() -> Response:
     """Take the name and the time zone, and nothing else that a form may hold (security.md TN-03)."""
     name, zone = request.form.get("name", "").strip(), request.form.get("time_zone", "")
@@ -52,7 +52,7 @@ def save() -> Response:
                 session_id=visitor.session.id,
                 fields=changed,
             )
-    return redirect("/profile?done=saved", 303)
+    return redirect(f"{navigation.DETAILS}?done=saved", 303)
 
 
 @bp.errorhandler(CSRFError)

@@ -6,12 +6,11 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from authsvc.profile import navigation, pages
+from authsvc.profile.navigation import DEVICES, SESSIONS
 from authsvc.sessions import guards
 from authsvc.web.context import services
 
 bp = Blueprint("profile_devices", __name__, template_folder="templates")
-
-DEVICES, SESSIONS = f"{navigation.SECURITY}/devices", f"{navigation.SECURITY}/sessions"
 
 
 def _back(done: str, section: str) -> Response:

@@ -22,13 +22,12 @@ from authsvc.web.context import services
 bp = Blueprint("profile_email", __name__, template_folder="templates")
 bp.before_request(pages.look_at_windows)
 
-CODE = "/profile/email/code"
 CHANGED = f"{navigation.DETAILS}?done=email"
-BACK = ("Use a different address", "/profile/email")
+BACK = ("Use a different address", navigation.EMAIL)
 TAKEN = "That address belongs to another sign-in. Use a different one, or email support@imscre.com."
 
 
-@bp.get("/profile/email")
+@bp.get(navigation.EMAIL)
 def change() -> Response:
     """Which address instead."""
     with guards.visitor(read_only=True) as visitor:
@@ -36,7 +35,7 @@ def change() -> Response:
         return _page(visitor, "", error=TAKEN if request.args.get("taken") else None)
 
 
-@bp.post("/profile/email")
+@bp.post(navigation.EMAIL)
 def begin() -> Response:
     """Send a code to the new address. Whether anybody else has it makes no difference here (security.md RC-09)."""
     typed = request.form.get("email", "").strip()
@@ -56,10 +55,10 @@ def begin() -> Response:
             if sending.until:
                 response.headers.update(pages.retry_after(sending.until))
             return response
-    return redirect(CODE, 303)
+    return redirect(navigation.EMAIL_CODE, 303)
 
 
-@bp.get(CODE)
+@bp.get(navigation.EMAIL_CODE)
 def code() -> Response:
     """Where the code is typed."""
     with guards.visitor(read_only=True) as visitor:
@@ -69,7 +68,7 @@ def code() -> Response:
         return pages.code_page(visitor, _question(visitor, waiting), back=BACK)
 
 
-@bp.post(CODE)
+@bp.post(navigation.EMAIL_CODE)
 def submit_code() -> Response:
     """Take the code and switch; or send a newer one."""
     s = services()
@@ -81,7 +80,7 @@ def submit_code() -> Response:
         if request.form.get("resend"):
             sending = s.exchange.ask_again(visitor.tx, question)
             if sending.outcome is SendOutcome.SENT:
-                return redirect(f"{CODE}?sent=again", 303)
+                return redirect(f"{navigation.EMAIL_CODE}?sent=again", 303)
             return pages.not_sent(visitor, question, sending, back=BACK)
         if (problem := pages.too_few_digits()) is not None:
             return pages.code_page(visitor, question, back=BACK, errors={"code": problem}, status=422)
@@ -93,20 +92,20 @@ def submit_code() -> Response:
         if outcome is Switch.DONE:
             return redirect(CHANGED, 303)
         if outcome is Switch.TAKEN:
-            return redirect("/profile/email?taken=1", 303)
+            return redirect(f"{navigation.EMAIL}?taken=1", 303)
         if outcome is Switch.NOTHING_WAITS:
             return _over(visitor)
         after_commit(visitor.tx, partial(s.windows.admit, "code_per_address", request.remote_addr or ""))
         return pages.not_taken(visitor, question, outcome, back=BACK)
 
 
-@bp.get("/profile/email/cancel")
+@bp.get(navigation.EMAIL_CANCEL)
 def to_cancel() -> Response:
     """Where a sign-in in between leads back to; nothing is asked here."""
     return redirect(navigation.DETAILS, 303)
 
 
-@bp.post("/profile/email/cancel")
+@bp.post(navigation.EMAIL_CANCEL)
 def cancel() -> Response:
     """Leave the address as it is."""
     with guards.visitor() as visitor:

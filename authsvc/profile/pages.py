@@ -22,12 +22,12 @@ from authsvc.web.text import Time, browser_label, clock_time, mask_phone
 
 def tab(visitor: Visitor, template: str, current: str, **values: Any) -> Response:
     """One of the tabs."""
-    return shell.show(visitor, template, tabs=navigation.tabs(current), **values)
+    return shell.show(visitor, template, tabs=navigation.tabs(current), at=navigation.AT, **values)
 
 
 def task(visitor: Visitor, template: str, **values: Any) -> Response:
     """A page that does one thing and goes back to its tab."""
-    return shell.show(visitor, template, tabs=(), **values)
+    return shell.show(visitor, template, tabs=(), at=navigation.AT, **values)
 
 
 def browser() -> str:

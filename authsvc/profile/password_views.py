@@ -18,11 +18,10 @@ from authsvc.web.text import clock_time
 
 bp = Blueprint("profile_password", __name__, template_folder="templates")
 
-PASSWORD = f"{navigation.SECURITY}/password"
 WRONG = "That isn’t your password. Check it and try again."
 
 
-@bp.get(PASSWORD)
+@bp.get(navigation.PASSWORD)
 def change() -> Response:
     """The form."""
     with guards.visitor(read_only=True) as visitor:
@@ -30,7 +29,7 @@ def change() -> Response:
         return _page(visitor)
 
 
-@bp.post(PASSWORD)
+@bp.post(navigation.PASSWORD)
 def submit() -> Response:
     """Compare and hash in the lane, outside any transaction; a wrong password counts as one of signing in (LG-08)."""
     s = services()

@@ -23,8 +23,7 @@ from authsvc.web.text import mask_phone
 bp = Blueprint("profile_phone", __name__, template_folder="templates")
 bp.before_request(pages.look_at_windows)
 
-PHONE = f"{navigation.SECURITY}/phone"
-BACK = ("Change the number", PHONE)
+BACK = ("Change the number", navigation.PHONE)
 
 
 @bp.before_request
@@ -35,7 +34,7 @@ def only_where_texts_are_sent() -> Response | None:
     return error_page(404, button=("Go to My Profile", navigation.DETAILS))
 
 
-@bp.get(PHONE)
+@bp.get(navigation.PHONE)
 def change() -> Response:
     """Which number. Whoever binds one gets codes, so a code is asked for first, whatever the account asks (domain D2)."""
     with guards.visitor(read_only=True) as visitor:
@@ -43,7 +42,7 @@ def change() -> Response:
         return _page(visitor, "")
 
 
-@bp.post(PHONE)
+@bp.post(navigation.PHONE)
 def begin() -> Response:
     """Text the number a code."""
     typed = request.form.get("phone", "")
@@ -64,10 +63,10 @@ def begin() -> Response:
             if begun.until:
                 response.headers.update(pages.retry_after(begun.until))
             return response
-    return redirect(f"{PHONE}/code", 303)
+    return redirect(navigation.PHONE_CODE, 303)
 
 
-@bp.get(f"{PHONE}/code")
+@bp.get(navigation.PHONE_CODE)
 def code() -> Response:
     """Where the code is typed."""
     with guards.visitor(read_only=True) as visitor:
@@ -77,7 +76,7 @@ def code() -> Response:
         return pages.code_page(visitor, waiting, back=BACK)
 
 
-@bp.post(f"{PHONE}/code")
+@bp.post(navigation.PHONE_CODE)
 def submit_code() -> Response:
     """Take the code and bind the number; or send a newer one."""
     s = services()
@@ -90,7 +89,7 @@ def submit_code() -> Response:
         if request.form.get("resend"):
             sending = s.exchange.ask_again(visitor.tx, waiting)
             if sending.outcome is SendOutcome.SENT:
-                return redirect(f"{PHONE}/code?sent=again", 303)
+                return redirect(f"{navigation.PHONE_CODE}?sent=again", 303)
             return pages.not_sent(visitor, waiting, sending, back=BACK)
         if (problem := pages.too_few_digits()) is not None:
             return pages.code_page(visitor, waiting, back=BACK, errors={"code": problem}, status=422)
@@ -105,7 +104,7 @@ def submit_code() -> Response:
         return pages.not_taken(visitor, waiting, outcome, back=BACK)
 
 
-@bp.get(f"{PHONE}/remove")
+@bp.get(navigation.PHONE_REMOVE)
 def to_remove() -> Response:
     """The question."""
     with guards.visitor(read_only=True) as visitor:
@@ -124,7 +123,7 @@ def to_remove() -> Response:
         )
 
 
-@bp.post(f"{PHONE}/remove")
+@bp.post(navigation.PHONE_REMOVE)
 def remove() -> Response:
     """Take it away, where no account needs it."""
     s = services()
@@ -138,7 +137,7 @@ def remove() -> Response:
 
 def _needed(visitor: Visitor, account_short: str) -> Response:
     text = f"{account_short} sends codes by text message, so you need a number. Change it instead."
-    return pages.task(visitor, "profile/phone_needed.html", status=409, text=text, change_url=PHONE)
+    return pages.task(visitor, "profile/phone_needed.html", status=409, text=text)
 
 
 def _over(visitor: Visitor) -> Response:

@@ -49,10 +49,10 @@ class Line:
 @bp.get("/.well-known/change-password")
 def change_password_url() -> Response:
     """Where password managers lead people (W3C, A Well-Known URL for Changing Passwords)."""
-    return redirect(f"{navigation.SECURITY}/password", 303)
+    return redirect(navigation.PASSWORD, 303)
 
 
-@bp.get("/profile/security")
+@bp.get(navigation.SECURITY)
 def security() -> Response:
     """The page."""
     s = services()
