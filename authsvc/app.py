@@ -13,6 +13,9 @@ from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
 from authsvc.account_settings.mfa_switch import MfaSwitch
+from authsvc.account_settings.own_email import OwnEmail
+from authsvc.account_settings.own_password import OwnPassword
+from authsvc.account_settings.own_phone import OwnPhone
 from authsvc.account_settings.reminders import Reminders
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.links import Links
@@ -49,6 +52,7 @@ from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.delivery import CodeDelivery
 from authsvc.mfa.enrolment import AuthenticatorApps
+from authsvc.mfa.exchange import CodeExchange
 from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.oauth import views as oauth_views
 from authsvc.oauth.asking import Asking
@@ -82,7 +86,15 @@ from authsvc.oauth.subjects import Subjects
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
 from authsvc.policy.load import Policies, load
-from authsvc.profile import app_views
+from authsvc.profile import (
+    app_views,
+    details_views,
+    devices_views,
+    email_views,
+    password_views,
+    phone_views,
+    security_views,
+)
 from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import SESSION_ENDED, Sessions
@@ -128,6 +140,10 @@ class Services:
     codes: OneTimeCodes
     apps: AuthenticatorApps
     recovery_codes: RecoveryCodes
+    exchange: CodeExchange
+    own_email: OwnEmail
+    own_phone: OwnPhone
+    own_password: OwnPassword
     attempts: Attempts
     password_step: PasswordStep
     flow: Flow
@@ -198,6 +214,8 @@ def build(
     sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
+    exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
+    own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
     apps = AuthenticatorApps(
         policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
@@ -257,6 +275,10 @@ def build(
         codes=codes,
         apps=apps,
         recovery_codes=recovery_codes,
+        exchange=exchange,
+        own_email=own_email,
+        own_phone=OwnPhone(policies.mfa, exchange, codes, devices, courier, digester, clock, audit),
+        own_password=OwnPassword(sessions, devices, own_email, courier, clock, audit),
         attempts=attempts,
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
@@ -342,7 +364,8 @@ def create_app(services: Services) -> Flask:
         app.register_error_handler(error, stale.answer)
     for views in (
         *(login_views, step_views, login_app_views, account_views, confirm),
-        *(app_views, settings_views, investor_views),
+        *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
+        *(settings_views, investor_views),
         *(oauth_views, device_views, brand_views, health),
     ):
         app.register_blueprint(views.bp)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -83,6 +84,10 @@ class User(Base):
     email: Mapped[EmailAddress] = relationship(back_populates="user", lazy="joined", innerjoin=True)
     phone: Mapped[PhoneNumber | None] = relationship(back_populates="user", lazy="joined")
     memberships: Mapped[list[Membership]] = relationship(back_populates="user", order_by="Membership.created_at")
+
+    def zone_in(self, account: Account) -> ZoneInfo:
+        """The zone in which times are written for them: their own, else the account's (ux.md, rule 11)."""
+        return ZoneInfo(self.time_zone or account.time_zone)
 
 
 class EmailAddress(Base):

@@ -1,4 +1,4 @@
-"""The worker's part of a security notice: to the person's verified address, in their account's time zone."""
+"""The worker's part of a security notice: to the person's verified address, or to the one that was theirs until now."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from authsvc import logs
 from authsvc.accounts.models import Account, User
@@ -30,17 +29,19 @@ class NoticeDelivery:
         """Send the notice that `args` names. Raises: TryLater when the next system does not take it now."""
         with self.database.transaction(read_only=True) as tx:
             user, account = tx.get(User, args["user_id"]), tx.get(Account, args["account_id"])
-        if user is None or account is None or user.email.verified_at is None:
+        to = args.get("to")
+        if user is None or account is None or (to is None and user.email.verified_at is None):
             return
         at = datetime.fromisoformat(args["at"])
-        values = {name: value for name, value in args.items() if name not in ("notice", "user_id", "account_id", "at")}
+        told = {"notice", "user_id", "account_id", "at", "to"}
+        values = {name: value for name, value in args.items() if name not in told}
         values |= {
             "account_name": account.name,
             "account_short": account.short_name,
-            "asked_at": text.full_time(at, ZoneInfo(account.time_zone)),
+            "asked_at": text.full_time(at, user.zone_in(account)),
             "portal_host": text.host_of(account.portal_url) or "",
         }
-        delivery = self.courier.deliver(args["notice"], "email", user.email.address, created_at=at, **values)
+        delivery = self.courier.deliver(args["notice"], "email", to or user.email.address, created_at=at, **values)
         if delivery.outcome is Outcome.TRY_LATER:
             raise TryLater(detail=delivery.reason)
         if delivery.outcome is Outcome.REFUSED:

@@ -6,8 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 from zxcvbn import zxcvbn
 
+from authsvc.accounts.models import User
+from authsvc.audit import AuditLog, Event
+from authsvc.clock import Clock
 from authsvc.policy.schema import PasswordPolicy
 
 PRODUCT_WORDS = ("ims", "imscre", "authsvc", "investor portal", "investor management")
@@ -33,6 +38,15 @@ class Refused:
     problem: PasswordProblem
     length: int
 
+    def words(self, policy: PasswordPolicy) -> str:
+        """What a person is told (ux.md S9)."""
+        return {
+            PasswordProblem.TOO_SHORT: f"Use at least {policy.min_length} characters. This has {self.length}.",
+            PasswordProblem.TOO_LONG: f"Passwords have {policy.max_length} characters at most. This one is longer.",
+            PasswordProblem.COMMON: "This password has appeared in a data breach. Choose a different one.",
+            PasswordProblem.PERSONAL: "Choose something that isn’t your name, email or company.",
+        }[self.problem]
+
 
 def refuse(password: str, policy: PasswordPolicy, *, context: Iterable[str]) -> Refused | None:
     """Why `password` may not be set, or None when it may. `context`: the person's name and address, the account's name.
@@ -50,6 +64,27 @@ def refuse(password: str, policy: PasswordPolicy, *, context: Iterable[str]) -> 
     if policy.reject_common and int(zxcvbn(password[:LOOKED_AT], user_inputs=words)["guesses"]) < COMMON_GUESSES:
         return Refused(PasswordProblem.COMMON, length)
     return None
+
+
+def replace_hash(
+    tx: Session, user: User, new_hash: str, *, instead_of: str | None, by: str, clock: Clock, audit: AuditLog
+) -> bool:
+    """Set the password, if it is still the one behind `instead_of`; False when another change came first.
+
+    One conditional UPDATE. What a changed password ends is the caller's to end (domain D6, D15). `by`: who, for the trail.
+    """
+    now = clock.now()
+    changed = tx.scalar(
+        update(User)
+        .where(User.id == user.id, User.password_hash == instead_of)
+        .values(password_hash=new_hash, password_changed_at=now)
+        .returning(User.id)
+    )
+    if changed is None:
+        return False
+    tx.refresh(user, ["password_hash", "password_changed_at"])
+    audit.record(tx, Event.PASSWORD_CHANGED, user_id=user.id, by=by)
+    return True
 
 
 def _words(text: str) -> list[str]:

@@ -22,6 +22,14 @@ class PhoneProblem(StrEnum):
     NOT_TEXTABLE = "not_textable"
 
 
+#: What a person is told (ux.md S5).
+WORDS = {
+    PhoneProblem.NOT_A_NUMBER: "Enter a 10-digit US number",
+    PhoneProblem.WRONG_REGION: "Enter a US number. Numbers from other countries aren’t supported at this time.",
+    PhoneProblem.NOT_TEXTABLE: "We can’t text that number. Enter a mobile number.",
+}
+
+
 @dataclass(frozen=True)
 class Parsed:
     """A number we may text to, in E.164."""

@@ -47,6 +47,13 @@ class Event(StrEnum):
     APP_REMOVED = "app.removed"
     RECOVERY_CODES_MADE = "recovery_codes.made"
     RECOVERY_CODE_USED = "recovery_code.used"
+    EMAIL_CHANGE_BEGUN = "email.change_begun"
+    EMAIL_CHANGE_CANCELLED = "email.change_cancelled"
+    EMAIL_CHANGED = "email.changed"
+    EMAIL_CHANGE_REFUSED = "email.change_refused"
+    PHONE_CHANGED = "phone.changed"
+    PHONE_REMOVED = "phone.removed"
+    FOREIGN_ROW_REFUSED = "access.foreign_row"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     MFA_TURNED_ON = "mfa.turned_on"
     MFA_TURNED_OFF = "mfa.turned_off"
@@ -119,6 +126,13 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.APP_REMOVED: frozenset(),
     Event.RECOVERY_CODES_MADE: frozenset({"count"}),
     Event.RECOVERY_CODE_USED: frozenset({"left"}),
+    Event.EMAIL_CHANGE_BEGUN: frozenset(),
+    Event.EMAIL_CHANGE_CANCELLED: frozenset(),
+    Event.EMAIL_CHANGED: frozenset(),
+    Event.EMAIL_CHANGE_REFUSED: frozenset({"reason"}),
+    Event.PHONE_CHANGED: frozenset({"ending"}),
+    Event.PHONE_REMOVED: frozenset({"ending"}),
+    Event.FOREIGN_ROW_REFUSED: frozenset({"kind"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.MFA_TURNED_ON: frozenset({"audience", "methods", "remember_device"}),
     Event.MFA_TURNED_OFF: frozenset({"audience", "methods", "remember_device"}),

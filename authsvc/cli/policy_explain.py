@@ -56,7 +56,7 @@ def explain_policy(
         if not found:
             who = f"a member of {slug}" if audience is None else f"in the {audience} of {slug}"
             raise NothingToExplain(f"{email} is not {who}.")
-        answers = [_answer(needs, membership, client, wanted) for membership in found]
+        answers = [_answer(tx, needs, membership, client, wanted) for membership in found]
     if as_json:
         click.echo(
             json.dumps({"account": account.slug, "user": user.email.address, "sign_ins": answers}, ensure_ascii=False)
@@ -68,7 +68,9 @@ def explain_policy(
         raise SystemExit(1)
 
 
-def _answer(needs: LazyServices, membership: Membership, client: OAuthClient | None, acr: str | None) -> dict[str, Any]:
+def _answer(
+    tx: Session, needs: LazyServices, membership: Membership, client: OAuthClient | None, acr: str | None
+) -> dict[str, Any]:
     s, stored = needs.services, membership.account.mfa_for(membership.audience)
     asked_by = f"acr_values{f' of the client {client.client_id}' if client else ''}: {acr}" if acr else ""
     found: Explanation = explain(

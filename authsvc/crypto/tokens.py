@@ -17,6 +17,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` can be a row's name: a link may hold anything, and a NUL would be an error of PostgreSQL."""
+    return len(text) == 32 and text.isascii() and text.isalnum()
+
+
 class Digester:
     """Keyed digests, so that a copy of the database is no list of valid secrets and no list to test guesses against."""
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from authsvc.accounts.models import Membership
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
-from authsvc.crypto.tokens import Digester, new_id, new_secret, same
+from authsvc.crypto.tokens import Digester, is_id, new_id, new_secret, same
 from authsvc.devices.models import RememberedDevice
 from authsvc.policy.schema import RememberedDevicePolicy
 
@@ -124,6 +124,51 @@ class Devices:
             and device.epoch == membership.security_epoch
         )
 
+    def cookie_name(self, membership_id: str) -> str:
+        """The cookie of one membership, so that several people can be remembered on one browser (domain D5)."""
+        return f"remember-{self.digester.digest('device-cookie', membership_id)[:12]}"
+
+    def live_of(self, tx: Session, user_id: str) -> list[tuple[RememberedDevice, Membership]]:
+        """A person's remembered devices, in any account they may enter; the newest first."""
+        rows = tx.execute(
+            select(RememberedDevice, Membership)
+            .join(Membership, Membership.id == RememberedDevice.membership_id)
+            .where(RememberedDevice.user_id == user_id, RememberedDevice.ended_at.is_(None))
+            .order_by(RememberedDevice.created_at.desc(), RememberedDevice.id)
+        )
+        return [(device, member) for device, member in rows if self.is_live(device, member) and member.is_active]
+
+    def of(self, tx: Session, user_id: str, device_id: str) -> tuple[RememberedDevice, Membership] | None:
+        """This person's device with that id, live or not; None for anybody else's (security.md TN-01)."""
+        if not is_id(device_id):
+            return None
+        row = tx.execute(
+            select(RememberedDevice, Membership)
+            .join(Membership, Membership.id == RememberedDevice.membership_id)
+            .where(RememberedDevice.id == device_id, RememberedDevice.user_id == user_id)
+        ).one_or_none()
+        return (row[0], row[1]) if row else None
+
+    def remove(self, tx: Session, device: RememberedDevice, membership: Membership) -> bool:
+        """End one device by its row; False when it had ended already. One UPDATE, so it is recorded once."""
+        ended = tx.scalar(
+            update(RememberedDevice)
+            .where(RememberedDevice.id == device.id, RememberedDevice.ended_at.is_(None))
+            .values(ended_at=self.clock.now(), ended_reason="removed")
+            .returning(RememberedDevice.id)
+        )
+        if ended is None or device.epoch != membership.security_epoch:
+            return False
+        self.audit.record(
+            tx,
+            Event.DEVICE_ENDED,
+            user_id=device.user_id,
+            account_id=membership.account_id,
+            device_id=device.id,
+            reason="removed",
+        )
+        return True
+
     def behind(self, tx: Session, membership: Membership, cookie: str) -> RememberedDevice | None:
         """The live device that this cookie names, for showing on a page; decides nothing and writes nothing."""
         device = self.known(tx, membership, cookie)
@@ -186,7 +231,7 @@ class Devices:
 
     def _by_cookie(self, tx: Session, cookie: str) -> RememberedDevice | None:
         device_id, _, secret = cookie.partition(".")
-        if not secret or len(device_id) != 32 or not device_id.isalnum():
+        if not secret or not is_id(device_id):
             return None
         return tx.get(RememberedDevice, device_id, populate_existing=True)
 

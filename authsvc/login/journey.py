@@ -122,8 +122,8 @@ def may_enter(user: User, bound_for: Purpose) -> list[Membership]:
 
 
 def device_cookie(membership: Membership) -> str:
-    """The cookie's name: one for each membership, so that several people can be remembered on one browser (domain D5)."""
-    return f"remember-{services().digester.digest('device-cookie', membership.id)[:12]}"
+    """The name of the cookie that remembers this browser for a membership."""
+    return services().devices.cookie_name(membership.id)
 
 
 def signed_in(tx: Session) -> BrowserSession | None:

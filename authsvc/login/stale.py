@@ -15,10 +15,8 @@ from authsvc.login.pages import Here
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT
+from authsvc.web.csrf import OF_ANOTHER_COOKIE
 from authsvc.web.problems import error_page
-
-#: What Flask-WTF says of a token that we signed for another cookie: our own page, from before the last password.
-_OF_BEFORE = "The CSRF tokens do not match."
 
 #: The blueprints whose pages belong to a sign-in under way.
 STEPS = frozenset({"login_steps", "login_app", "login_accounts"})
@@ -30,7 +28,7 @@ def answer(error: Exception) -> Response:
     with services().database.transaction(read_only=True) as tx:
         bound_for = journey.purpose(tx)
         session = journey.signed_in(tx) if is_sign_in else None
-        if session is None and isinstance(error, CSRFError) and error.description == _OF_BEFORE:
+        if session is None and isinstance(error, CSRFError) and error.description == OF_ANOTHER_COOKIE:
             overtaken = _overtaken(tx, bound_for)
             if overtaken is not None:
                 return overtaken

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, request
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from authsvc.accounts.phone import PhoneProblem
+from authsvc.accounts.phone import WORDS
 from authsvc.db import after_commit
 from authsvc.login import journey, pages
 from authsvc.login.flow import CodeThrottled, SendOutcome, Visit
@@ -24,12 +24,6 @@ from authsvc.web.context import services
 
 bp = Blueprint("login_steps", __name__, template_folder="templates")
 bp.before_request(journey.look_at_window)
-
-PHONE_PROBLEMS = {
-    PhoneProblem.NOT_A_NUMBER: "Enter a 10-digit US number",
-    PhoneProblem.WRONG_REGION: "Enter a US number. Numbers from other countries aren’t supported at this time.",
-    PhoneProblem.NOT_TEXTABLE: "We can’t text that number. Enter a mobile number.",
-}
 
 
 @bp.get("/sign-in/method")
@@ -174,6 +168,6 @@ def submit_phone() -> Response:
             elif (problem := s.flow.submit_phone(tx, attempt, typed, coming)) is not None:
                 step, _ = s.flow.step(tx, attempt, coming)
                 here = Here(attempt, bound_for, coming, step)
-                return pages.phone_page(here, typed=typed[:40], errors={"phone": PHONE_PROBLEMS[problem]}, status=422)
+                return pages.phone_page(here, typed=typed[:40], errors={"phone": WORDS[problem]}, status=422)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)

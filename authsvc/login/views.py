@@ -71,6 +71,10 @@ def _step_up(bound_for: Purpose) -> Response:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         if session is None:
             return redirect(bound_for.url("login.sign_in"), 303)
+        changed_at = session.user.password_changed_at
+        if changed_at is not None and changed_at > session.password_at:
+            # It was changed in another session: what was shown then is not the password any more.
+            return _password_page(bound_for, email=session.user.email.address)
         here = session.membership
         chooses = _must_choose(bound_for.request)
         stays = not chooses and (bound_for.account is None or bound_for.account.id == here.account_id)

@@ -42,7 +42,7 @@ class Courier:
     def send_notice(
         self, tx: Session, notice: str, *, user_id: str, account_id: str, at: datetime, browser: str, **values: str
     ) -> None:
-        """Queue a security notice to a person's verified address."""
+        """Queue a security notice to a person's verified address; or to the address `to`, which was theirs until now."""
         self.queue.enqueue(
             tx,
             SEND_NOTICE,

@@ -16,17 +16,20 @@ Values are plain strings that the caller has already formatted for the person's 
 |                           | audience methods                                                                        |
 | notice_app_added, email   | as notice_new_device; so notice_app_removed and notice_recovery_codes                   |
 | notice_recovery_code_used | as notice_new_device, and left                                                          |
+| notice_phone_changed, notice_phone_removed, email | as notice_phone_added                                          |
+| notice_email_changed, email | account_name account_short asked_at browser support_email new_address                 |
+| notice_password_changed, email | account_name account_short asked_at browser support_email                          |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
 - works_until, asked_at: "4:41 PM EST", "Nov 22, 4:31 PM EST"; in a notice, asked_at is when it happened
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
-- phone_ending: the last two digits
 - by, did, state: "Dana Whitfield", "turned on", "turned off" or "changed", "on" or "off"; audience: "Team Members" or
   "investors"; methods: "Email and SMS"
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
 - left: how many recovery codes are left, in words
+- phone_ending: the last two digits; new_address: masked, "d•••@northgate.example"
 
 A value that a message does not use may be given all the same.
 """

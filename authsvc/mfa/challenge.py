@@ -160,6 +160,19 @@ class OneTimeCodes:
             .values(voided_at=self.clock.now())
         )
 
+    def void_sent_to(self, tx: Session, user_id: str, target: str) -> None:
+        """End whatever is open for this person at an address or number that is theirs no more (security.md MF-09)."""
+        tx.execute(
+            update(Challenge)
+            .where(
+                Challenge.user_id == user_id,
+                Challenge.target == target,
+                Challenge.consumed_at.is_(None),
+                Challenge.voided_at.is_(None),
+            )
+            .values(voided_at=self.clock.now())
+        )
+
     def code(self, challenge: Challenge) -> str:
         """The digits of the newest code; for the worker alone, at the moment of sending."""
         return self._hotp(challenge).at(challenge.counter)

@@ -20,7 +20,13 @@ from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.models import Challenge
 from authsvc.web import text
 
-MESSAGE = {"sign_in": "sign_in_code", "verify_email": "verify_email_code", "enrol_phone": "phone_code"}
+MESSAGE = {
+    "sign_in": "sign_in_code",
+    "verify_email": "verify_email_code",
+    "change_email": "verify_email_code",
+    "enrol_phone": "phone_code",
+    "change_phone": "phone_code",
+}
 
 
 @dataclass(frozen=True)

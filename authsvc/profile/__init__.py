@@ -1,1 +1,1 @@
-"""My Profile: what a person sees and changes about their own sign-in (ux.md S16-S18)."""
+"""My Profile: what a person sees and changes about themselves (ux.md S16 to S19)."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from flask import Flask, redirect, request
 from sqlalchemy import select, update
@@ -76,6 +77,11 @@ class Visitor:
         """The account they are in."""
         return self.session.membership.account
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """In which times are written for them."""
+        return self.user.zone_in(self.account)
+
     def may(self, permission: Permission) -> Refusal | None:
         """Why they may not, or None: for what a page shows."""
         return refusal(self.membership, permission, services().policies.permissions, now=self.now)
@@ -101,7 +107,9 @@ class Visitor:
             code = asks_for_codes(self.membership)
         if code:
             return self.session.code_at is not None and self.session.code_at > since
-        return self.session.password_at > since
+        changed_at = self.user.password_changed_at
+        # One that was changed since, in another session, proves nothing any more.
+        return self.session.password_at > since and (changed_at is None or changed_at <= self.session.password_at)
 
     def require_recent_proof(self, to: str, *, code: bool | None = None, continue_to: str | None = None) -> None:
         """Go on only with a recent proof; else S2 is shown, and leads back. `to`: a key of login/confirm.py's WORDS.

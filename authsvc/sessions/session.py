@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from authsvc.accounts.models import Membership
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
-from authsvc.crypto.tokens import Digester, new_id, new_secret
+from authsvc.crypto.tokens import Digester, is_id, new_id, new_secret
 from authsvc.jobs import Queue
 from authsvc.policy.schema import SessionPolicy
 from authsvc.sessions.browsers import PURPOSE as BROWSER_PURPOSE
@@ -162,14 +162,25 @@ class Sessions:
         self._announce(tx, [session], everywhere=False)
         return True
 
-    def end_all(self, tx: Session, reason: str, *, user_id: str | None = None, membership_id: str | None = None) -> int:
-        """Sign a person out everywhere; answers how many sessions ended."""
+    def end_all(
+        self,
+        tx: Session,
+        reason: str,
+        *,
+        user_id: str | None = None,
+        membership_id: str | None = None,
+        but: str | None = None,
+    ) -> int:
+        """Sign a person out everywhere, or everywhere but in the session `but`; answers how many were live until now."""
         who = BrowserSession.user_id == user_id if user_id else BrowserSession.membership_id == membership_id
-        live = tx.scalars(select(BrowserSession).where(who, BrowserSession.ended_at.is_(None))).all()
-        ended = [session for session in live if self._end(tx, session, reason)]
+        open_ones = tx.scalars(
+            select(BrowserSession).where(who, BrowserSession.ended_at.is_(None), BrowserSession.id != (but or ""))
+        ).all()
+        live = {session.id for session in open_ones if self.is_live(session)}
+        ended = [session for session in open_ones if self._end(tx, session, reason)]
         if ended:
-            self._announce(tx, ended, everywhere=user_id is not None)
-        return len(ended)
+            self._announce(tx, ended, everywhere=user_id is not None and but is None)
+        return len(live & {session.id for session in ended})
 
     def _end(self, tx: Session, session: BrowserSession, reason: str) -> bool:
         """One UPDATE, so it is recorded once."""
@@ -228,6 +239,20 @@ class Sessions:
             )
         )
         return found or 0
+
+    def live_of(self, tx: Session, user_id: str) -> list[BrowserSession]:
+        """Where a person is signed in, in any account; lately used ones first."""
+        open_ones = tx.scalars(
+            select(BrowserSession)
+            .where(BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None))
+            .order_by(BrowserSession.last_seen_at.desc(), BrowserSession.id)
+        )
+        return [session for session in open_ones if self.is_live(session)]
+
+    def of(self, tx: Session, user_id: str, sid: str) -> BrowserSession | None:
+        """This person's session with that sid, ended or not; None for anybody else's (security.md TN-01)."""
+        session = tx.get(BrowserSession, sid) if is_id(sid) else None
+        return session if session and session.user_id == user_id else None
 
     def park(
         self, tx: Session, *, browser_secret: str, continue_to: str, params: dict[str, Any], **known: Any

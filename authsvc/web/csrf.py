@@ -17,6 +17,9 @@ from werkzeug.wrappers import Response as BaseResponse
 from authsvc.crypto.tokens import Digester
 from authsvc.web.cookies import ATTEMPT, SESSION, Cookies
 
+#: What Flask-WTF says of a token that we signed for another cookie: our own page, from before the last password.
+OF_ANOTHER_COOKIE = "The CSRF tokens do not match."
+
 
 class _BoundSession(dict[str, Any], SessionMixin):
     """What Flask-WTF needs of a session: one value, derived, never saved."""

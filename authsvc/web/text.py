@@ -99,6 +99,17 @@ def zone_name(zone: ZoneInfo, now: datetime) -> str:
     return f"{_ZONES.get(zone.key, zone.key.replace('_', ' '))} ({_abbreviation(now.astimezone(zone))})"
 
 
+def date(instant: datetime, zone: ZoneInfo) -> str:
+    """The day with its year: "Aug 3, 2026"."""
+    return f"{day(instant, zone)}, {instant.astimezone(zone).year}"
+
+
+def moment(instant: datetime, zone: ZoneInfo, *, now: datetime) -> str:
+    """As `full_time`; within the present day "today, 8:58 AM EST"."""
+    is_today = instant.astimezone(zone).date() == now.astimezone(zone).date()
+    return f"today, {clock_time(instant, zone)}" if is_today else full_time(instant, zone)
+
+
 def mask_email(address: str) -> str:
     """Enough of an address to recognise it: "d•••@northgate.example". Always three bullets: they hide the length."""
     local, _, domain = address.rpartition("@")

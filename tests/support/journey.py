@@ -36,6 +36,7 @@ class _Reader(HTMLParser):
         self._ids: dict[str, Form] = {}
         self._elsewhere: list[tuple[str, str, str]] = []
         self._link: tuple[str, list[str]] | None = None
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -45,6 +46,11 @@ class _Reader(HTMLParser):
             self._ids[given.get("id", "")] = self.forms[-1]
         elif tag == "a":
             self._link = (given.get("href", ""), [])
+        elif tag == "select" and self.forms:
+            self._select = given["name"]
+            self.forms[-1].fields[self._select] = ""
+        elif tag == "option" and self.forms and "selected" in given:
+            self.forms[-1].fields[self._select] = given.get("value", "")
         elif tag in ("input", "button") and self.forms and "name" in given:
             self._take(tag, given)
 

@@ -37,9 +37,13 @@ VALUES = {
     "audience": "Team Members",
     "methods": "Email and SMS",
     "left": "9 are left.",
+    "new_address": "d•••@northgate.example",
 }
-APPS = ("notice_app_added", "notice_app_removed", "notice_recovery_codes", "notice_recovery_code_used")
-EMAILS = ("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa", *APPS)
+EMAILS = (
+    *("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa"),
+    *("notice_phone_changed", "notice_phone_removed", "notice_email_changed", "notice_password_changed"),
+    *("notice_app_added", "notice_app_removed", "notice_recovery_codes", "notice_recovery_code_used"),
+)
 TEXTS = ("sign_in_code", "phone_code")
 NASTY_NAMES = (
     "<script>alert(1)</script>",
