@@ -12,6 +12,9 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.joining import Joining
+from authsvc.accounts.invitation_mail import InvitationDelivery
+from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
@@ -36,7 +39,7 @@ from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.password import PasswordStep
-from authsvc.messaging.courier import SEND_CODE, SEND_NOTICE, Courier
+from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
@@ -98,6 +101,8 @@ class Services:
     browsers: Browsers
     codes: OneTimeCodes
     attempts: Attempts
+    invitations: Invitations
+    joining: Joining
     password_step: PasswordStep
     flow: Flow
     finish: Finish
@@ -154,6 +159,9 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
+    invitations = Invitations(
+        policies.sessions.links.invitation, policies.sessions.sensitive_acts_frozen, digester, clock, audit
+    )
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)
@@ -190,6 +198,8 @@ def build(
         browsers=browsers,
         codes=codes,
         attempts=attempts,
+        invitations=invitations,
+        joining=Joining(invitations, sessions, devices, clock),
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
@@ -287,6 +297,7 @@ def make_worker(services: Services) -> Worker:
         handlers={
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+            SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),
         },
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),

@@ -17,6 +17,7 @@ from authsvc.messaging.render import render
 
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
+SEND_INVITATION = "send_invitation"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Courier:
             browser=browser,
             **values,
         )
+
+    def send_invitation(self, tx: Session, invitation_id: str) -> None:
+        """Queue the mail of an invitation; the worker makes its link."""
+        self.queue.enqueue(tx, SEND_INVITATION, invitation_id=invitation_id)
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
         """Render the message and hand it to its sender. Never inside a transaction."""
