@@ -1,6 +1,6 @@
 """Messages leave in two acts: a job in the caller's transaction, then the worker, which renders and sends.
 
-The page answers at once; no network call happens inside a transaction, and no job, log or table holds a code.
+The page answers at once; no network call happens inside a transaction, and no job, log or table holds a code or a link.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from authsvc.crypto.tokens import new_id
 from authsvc.jobs import Queue
 from authsvc.messaging.message import Channel, Delivery, Message, MessageSender
 from authsvc.messaging.render import render
@@ -18,6 +19,7 @@ from authsvc.messaging.render import render
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
 SEND_INVITATION = "send_invitation"
+SEND_LINK = "send_link"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,24 @@ class Courier:
     def send_invitation(self, tx: Session, invitation_id: str) -> None:
         """Queue the mail of an invitation; the worker makes its link."""
         self.queue.enqueue(tx, SEND_INVITATION, invitation_id=invitation_id)
+
+    def send_link(
+        self, tx: Session, purpose: str, *, user_id: str | None, account_id: str | None, at: datetime, browser: str
+    ) -> None:
+        """Queue a mail with a link to a person's address as it is stored; the worker makes the link.
+
+        `user_id` None: to nobody. The job is written all the same, so that asking takes as long (security.md RC-09).
+        """
+        self.queue.enqueue(
+            tx,
+            SEND_LINK,
+            purpose=purpose,
+            link_id=new_id(),
+            user_id=user_id or "",
+            account_id=account_id or "",
+            at=at.isoformat(),
+            browser=browser,
+        )
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
         """Render the message and hand it to its sender. Never inside a transaction."""
