@@ -164,9 +164,7 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
-    invitations = Invitations(
-        policies.sessions.links.invitation, policies.sessions.sensitive_acts_frozen, digester, clock, audit
-    )
+    invitations = Invitations(policies.sessions, links, clock, audit)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from authsvc import logs
-from authsvc.accounts.invitations import Invitations, InvitationState, sets_password
+from authsvc.accounts.invitations import KIND, Invitations, InvitationState, sets_password
+from authsvc.accounts.links import PATHS
 from authsvc.accounts.models import Invitation, User
 from authsvc.db import Database
 from authsvc.jobs.worker import TryLater
 from authsvc.messaging.courier import Courier
 from authsvc.messaging.message import Outcome
-from authsvc.web import text
+from authsvc.policy.values import length_in_words
 
 log = logs.logger(__name__)
 
@@ -45,8 +45,8 @@ class InvitationDelivery:
             account_name=account.name,
             account_short=account.short_name,
             inviter=inviter.name if inviter else "IMS support",
-            link=f"{self.issuer}/invite/{self.invitations.token(invitation.id)}",
-            works_until=text.full_time(invitation.expires_at, ZoneInfo(account.time_zone)),
+            link=f"{self.issuer}{PATHS[KIND]}{self.invitations.token(invitation.id)}",
+            works_for=length_in_words(invitation.expires_at - invitation.created_at),
         )
         if delivery.outcome is Outcome.TRY_LATER:
             raise TryLater(detail=delivery.reason)

@@ -1,29 +1,30 @@
 """Invitations into a membership that waits: issue, find, withdraw, accept (domain P3, D34; security.md RC-08 to RC-11).
 
-The token is derived from the row's id under the service's secret: the worker makes it when it sends the mail, and no job,
-log or table holds it. `accept` does what concerns tables of this package; whoever accepts for a person goes through
+The token is a link's secret (accounts/links.py): the worker makes it when it sends the mail, and no job, log or table holds
+it. `accept` does what concerns tables of this package; whoever accepts for a person goes through
 account_settings/joining.py, which also ends what another may have left behind.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.contacts import verify_email
+from authsvc.accounts.links import Links, is_whole
 from authsvc.accounts.models import EmailChange, Invitation, MailedLink, Membership, User
 from authsvc.accounts.queries import lock_account
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
-from authsvc.crypto.tokens import Digester, new_id
+from authsvc.crypto.tokens import new_id
+from authsvc.policy.schema import SessionPolicy
 
-PURPOSE = "invitation"
-TOKEN_PURPOSE = "invitation-token"
-TOKEN_LENGTH = 64
+#: Of links that are invitations (accounts/links.py).
+KIND = "invitation"
 
 
 class InvitationState(StrEnum):
@@ -72,11 +73,10 @@ def sets_password(user: User) -> bool:
 
 @dataclass(frozen=True)
 class Invitations:
-    """Everything that may happen to an invitation. `frozen_for`: as after any password set by mail (domain D15)."""
+    """Everything that may happen to an invitation."""
 
-    lifetime: timedelta
-    frozen_for: timedelta
-    digester: Digester
+    policy: SessionPolicy
+    links: Links
     clock: Clock
     audit: AuditLog
 
@@ -90,11 +90,11 @@ class Invitations:
         invitation = Invitation(
             id=invitation_id,
             membership_id=membership.id,
-            token_digest=self.digester.digest(PURPOSE, self.token(invitation_id)),
+            token_digest=self.links.digest(KIND, self.token(invitation_id)),
             address=membership.user.email.address,
             invited_by=invited_by,
             created_at=now,
-            expires_at=now + self.lifetime,
+            expires_at=now + self.policy.links.invitation,
         )
         tx.add(invitation)
         tx.flush()
@@ -109,15 +109,15 @@ class Invitations:
 
     def token(self, invitation_id: str) -> str:
         """The secret of the mailed link, 256 bits as 64 hex characters; for the worker alone, at the moment of sending."""
-        return self.digester.digest(TOKEN_PURPOSE, invitation_id)
+        return self.links.secret(KIND, invitation_id)
 
     def find(self, tx: Session, token: str) -> Found:
         """What this token leads to, whatever a link may hold. Changes nothing: mail scanners open links (RC-06)."""
-        if len(token) != TOKEN_LENGTH or not token.isascii() or not token.isalnum():
+        if not is_whole(token):
             return Found(InvitationState.DAMAGED)
         invitation = tx.scalars(
             select(Invitation)
-            .where(Invitation.token_digest == self.digester.digest(PURPOSE, token))
+            .where(Invitation.token_digest == self.links.digest(KIND, token))
             .execution_options(populate_existing=True)
         ).one_or_none()
         if invitation is None:
@@ -218,7 +218,8 @@ class Invitations:
     def _begin_anew(self, tx: Session, user: User, *, name: str | None, password_hash: str) -> None:
         now = self.clock.now()
         if user.password_hash is not None:
-            user.sensitive_acts_from = now + self.frozen_for
+            # As after any password that was set by mail (domain D15).
+            user.sensitive_acts_from = now + self.policy.sensitive_acts_frozen
         user.password_hash, user.password_changed_at, user.last_method = password_hash, now, None
         user.name = name or user.name
         if user.email.verified_at is None:

@@ -12,8 +12,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | reset_password, email     | account_name account_short asked_at browser link works_for address support_email        |
 | verify_email_link, email  | account_name account_short link works_for address support_email                         |
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
-| invitation_new, email     | account_name account_short inviter link works_until support_email                       |
-| invitation_existing, email| account_name account_short inviter link works_until support_email                       |
+| invitation_new, email     | account_name account_short inviter link works_for support_email                         |
+| invitation_existing, email| account_name account_short inviter link works_for support_email                         |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -21,7 +21,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - phone_ending: the last two digits
-- inviter: the name of whoever invited, as they wrote it; link: an address of ours, with its token
+- inviter: the name of whoever invited, as they wrote it
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
 
 A value that a message does not use may be given all the same.
