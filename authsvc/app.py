@@ -12,7 +12,11 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.data_access import DataAccess
 from authsvc.account_settings.joining import Joining
+from authsvc.account_settings.members import Members
+from authsvc.account_settings.resets import Resets
+from authsvc.account_settings.roles import Roles
 from authsvc.accounts.invitation_mail import InvitationDelivery
 from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.link_delivery import LinkDelivery
@@ -20,6 +24,7 @@ from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
+from authsvc.admin import member_views, team_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -106,6 +111,10 @@ class Services:
     attempts: Attempts
     invitations: Invitations
     joining: Joining
+    members: Members
+    roles: Roles
+    data_access: DataAccess
+    resets: Resets
     password_step: PasswordStep
     flow: Flow
     finish: Finish
@@ -165,6 +174,7 @@ def build(
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
     invitations = Invitations(policies.sessions, links, clock, audit)
+    data_access = DataAccess(policies.permissions, devices, courier, clock, audit)
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)
@@ -204,6 +214,22 @@ def build(
         attempts=attempts,
         invitations=invitations,
         joining=Joining(invitations, sessions, devices, clock),
+        members=Members(
+            invitations,
+            sessions,
+            devices,
+            courier,
+            throttle,
+            windows,
+            policies.permissions,
+            policies.mfa.code.resend_after,
+            clock,
+            audit,
+            attempts.end_all,
+        ),
+        roles=Roles(data_access, audit),
+        data_access=data_access,
+        resets=Resets(devices, courier, throttle, clock, audit, attempts.end_all),
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
@@ -263,7 +289,10 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
+    for blueprint in (
+        *(login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp),
+        *(team_views.bp, member_views.bp),
+    ):
         app.register_blueprint(blueprint)
     front = MachineFront(
         problems.with_rule(app),

@@ -21,6 +21,7 @@ class Event(StrEnum):
     MEMBER_ROLE_CHANGED = "member.role_changed"
     MEMBER_SIGNED_OUT = "member.signed_out"
     SECOND_STEP_RESET = "member.second_step_reset"
+    PASSWORD_LINK_WANTED = "member.password_link"
     INVITATION_SENT = "invitation.sent"
     INVITATION_WITHDRAWN = "invitation.withdrawn"
     INVITATION_ACCEPTED = "invitation.accepted"
@@ -83,6 +84,7 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.MEMBER_ROLE_CHANGED: frozenset({"by", "before", "after"}),
     Event.MEMBER_SIGNED_OUT: frozenset({"by", "sessions"}),
     Event.SECOND_STEP_RESET: frozenset({"by"}),
+    Event.PASSWORD_LINK_WANTED: frozenset({"by"}),
     Event.INVITATION_SENT: frozenset({"by"}),
     Event.INVITATION_WITHDRAWN: frozenset({"by", "reason"}),
     Event.INVITATION_ACCEPTED: frozenset(),

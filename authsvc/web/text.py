@@ -59,6 +59,11 @@ class Time:
         """Written as `full_time` does."""
         return cls(full_time(instant, zone), _iso(instant, zone))
 
+    @classmethod
+    def recent(cls, instant: datetime, zone: ZoneInfo, *, now: datetime) -> Self:
+        """Written as `recent_time` does."""
+        return cls(recent_time(instant, zone, now=now), _iso(instant, zone))
+
 
 def clock_time(instant: datetime, zone: ZoneInfo) -> str:
     """The time of day with its zone: "4:41 PM EST"."""
@@ -82,6 +87,14 @@ def full_time(instant: datetime, zone: ZoneInfo) -> str:
     """Day, year, time and zone: "Nov 22, 2026, 4:31 PM EST"."""
     local = instant.astimezone(zone)
     return f"{day(instant, zone)}, {local.year}, {_clock(local)} {_abbreviation(local)}"
+
+
+def recent_time(instant: datetime, zone: ZoneInfo, *, now: datetime) -> str:
+    """For lists: "Today, 8:58 AM EST" within the day, else the day alone: "Nov 20, 2026"."""
+    local = instant.astimezone(zone)
+    if local.date() == now.astimezone(zone).date():
+        return f"Today, {clock_time(instant, zone)}"
+    return f"{day(instant, zone)}, {local.year}"
 
 
 def mask_email(address: str) -> str:
