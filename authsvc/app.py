@@ -12,6 +12,7 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.closing import Closing
 from authsvc.account_settings.data_access import DataAccess
 from authsvc.account_settings.joining import Joining
 from authsvc.account_settings.members import Members
@@ -24,7 +25,7 @@ from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
-from authsvc.admin import member_views, team_views
+from authsvc.admin import activity_views, member_views, team_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -115,6 +116,7 @@ class Services:
     roles: Roles
     data_access: DataAccess
     resets: Resets
+    closing: Closing
     password_step: PasswordStep
     flow: Flow
     finish: Finish
@@ -229,6 +231,7 @@ def build(
         ),
         roles=Roles(data_access, audit),
         data_access=data_access,
+        closing=Closing(devices, clock, audit),
         resets=Resets(devices, courier, throttle, clock, audit, attempts.end_all),
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
@@ -291,7 +294,7 @@ def create_app(services: Services) -> Flask:
         app.register_error_handler(error, stale.answer)
     for blueprint in (
         *(login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp),
-        *(team_views.bp, member_views.bp),
+        *(team_views.bp, member_views.bp, activity_views.bp),
     ):
         app.register_blueprint(blueprint)
     front = MachineFront(

@@ -14,6 +14,8 @@ class Event(StrEnum):
 
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_CHANGED = "account.changed"
+    ACCOUNT_CLOSED = "account.closed"
+    ACCOUNT_REOPENED = "account.reopened"
     MEMBER_CREATED = "member.created"
     MEMBER_CHANGED = "member.changed"
     MEMBER_DEACTIVATED = "member.deactivated"
@@ -76,6 +78,8 @@ class Event(StrEnum):
 FIELDS: dict[Event, frozenset[str]] = {
     Event.ACCOUNT_CREATED: frozenset({"slug"}),
     Event.ACCOUNT_CHANGED: frozenset({"fields"}),
+    Event.ACCOUNT_CLOSED: frozenset({"sessions"}),
+    Event.ACCOUNT_REOPENED: frozenset(),
     Event.MEMBER_CREATED: frozenset({"audience", "role", "by"}),
     Event.MEMBER_CHANGED: frozenset({"fields", "by"}),
     # The person of these rows is whom it was done to; `by` is the user id of whoever did it, or "support".
