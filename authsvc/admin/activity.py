@@ -63,35 +63,29 @@ def find(tx: Session, account_id: str, wanted: Wanted, *, limit: int) -> list[Au
 
 def people(tx: Session, account_id: str) -> dict[str, str]:
     """Everybody who ever joined the team, by id, for the filter and for the rows."""
-    return dict(
-        tx.execute(
-            select(User.id, User.name)
-            .join(Membership, Membership.user_id == User.id)
-            .where(
-                Membership.account_id == account_id,
-                Membership.audience == Audience.TEAM,
-                Membership.accepted_at.is_not(None),
-            )
-            .order_by(User.name)
+    rows = tx.execute(
+        select(User.id, User.name)
+        .join(Membership, Membership.user_id == User.id)
+        .where(
+            Membership.account_id == account_id,
+            Membership.audience == Audience.TEAM,
+            Membership.accepted_at.is_not(None),
         )
-        .tuples()
-        .all()
+        .order_by(User.name)
     )
+    return dict(list(rows))
 
 
 def waiting_names(tx: Session, account_id: str) -> dict[str, str | None]:
     """What those who have not joined are called here, by id (security.md RC-09)."""
-    return dict(
-        tx.execute(
-            select(Membership.user_id, Membership.invited_as).where(
-                Membership.account_id == account_id,
-                Membership.audience == Audience.TEAM,
-                Membership.accepted_at.is_(None),
-            )
+    rows = tx.execute(
+        select(Membership.user_id, Membership.invited_as).where(
+            Membership.account_id == account_id,
+            Membership.audience == Audience.TEAM,
+            Membership.accepted_at.is_(None),
         )
-        .tuples()
-        .all()
     )
+    return dict(list(rows))
 
 
 def _fits(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -127,8 +127,7 @@ def test_sign_out_everywhere_ends_the_sessions_of_this_account(service: Service)
     dana.open(f"/admin/team/{priya.id}/sign-out")
     assert "Signed out everywhere." in dana.submit().text
     assert here.open("/confirm").h1 == "Sign in"
-    assert there.open("/confirm").status == 200
-    assert there.here.h1 != "Sign in"
+    assert there.open("/confirm").h1 != "Sign in"
     assert [event.fields["sessions"] for event in service.events("member.signed_out")] == [1]
 
 

@@ -144,7 +144,7 @@ def test_a_super_admin_is_not_view_only(service: Service, lakeside: tuple[Accoun
     assert page.forms[0].fields["view_only"] == "1"
 
 
-@pytest.mark.parametrize("role", ["", "owner", "member", "\0", "x" * 10_000, "\udcff"])
+@pytest.mark.parametrize("role", ["", "owner", "member", "\0", "x" * 10_000])
 def test_an_unknown_role_is_refused_in_words(
     service: Service, lakeside: tuple[Account, Membership, Person], role: str
 ) -> None:

