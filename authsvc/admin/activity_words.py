@@ -14,7 +14,12 @@ Fields = Mapping[str, Any]
 By = str
 
 CHANNELS = {"email": "by email", "sms": "by text message", "totp": "from an authenticator app"}
-HOW = {"email": "a code by email", "sms": "a code by text message", "otp": "a code from an authenticator app"}
+#: What a session's amr says of its second step (sessions/levels.py).
+HOW = (
+    ({"sms"}, "a code by text message"),
+    ({"otp", "mca"}, "a code by email"),
+    ({"otp"}, "a code from an authenticator app"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def _signed_in(fields: Fields) -> str:
         return "Confirmed with a code" if len(fields.get("amr", [])) > 1 else "Signed in again"
     if str(fields.get("acr", "")).endswith(":remembered"):
         return "Signed in, remembered device"
-    how = next((words for method, words in HOW.items() if method in fields.get("amr", [])), None)
+    how = next((words for methods, words in HOW if methods <= set(fields.get("amr", []))), None)
     return f"Signed in with {how}" if how else "Signed in with a password"
 
 
