@@ -92,6 +92,8 @@ WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "access.refused": (FAILED, _plain("Asked for something of another account")),
     "code.not_delivered": (FAILED, _of(lambda f: f"Code {CHANNELS.get(f.get('channel', ''), '')} not delivered")),
     "password.changed": (SECURITY, _plain("Password changed")),
+    "password.reset_requested": (SECURITY, _plain("Password reset asked for")),
+    "person.not_me": (SECURITY, _plain("Said “this was not me”")),
     "member.password_link": (SECURITY, _by("Password link sent")),
     "email.verified": (SECURITY, _plain("Email verified")),
     "email.verification_skipped": (SECURITY, _plain("Skipped verifying the email")),
@@ -118,6 +120,7 @@ WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "member.reactivated": (TEAM, _by("Reactivated")),
     "invitation.sent": (TEAM, _by("Invited")),
     "invitation.withdrawn": (TEAM, _by("Invitation withdrawn")),
+    "invitation.wanted": (TEAM, _plain("Asked for a new invitation")),
     "invitation.accepted": (TEAM, _plain("Invitation accepted")),
     "data_access.requested": (TEAM, _plain("Data Access requested by support")),
     "data_access.granted": (TEAM, _by("Data Access granted")),
@@ -135,6 +138,7 @@ PERSONAL = frozenset(
     {
         *("password.wrong", "password.changed", "sign_in.throttled", "email.verified", "email.changed"),
         *("phone.changed", "phone.removed", "app.added", "app.removed", "recovery_codes.made", "recovery_code.used"),
+        *("password.reset_requested", "person.not_me"),
     }
 )
 
