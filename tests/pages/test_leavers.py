@@ -11,7 +11,7 @@ from authsvc.accounts.invitations import InvitationState
 from authsvc.accounts.models import Invitation, Membership
 from authsvc.login.models import LoginAttempt
 from authsvc.sessions.models import BrowserSession
-from tests.support.service import CLIENT_SECRET, DANA, PASSWORD, Service, pkce
+from tests.support.service import DANA, PASSWORD, Service, pkce
 from tests.support.team import PRIYA, THEO, northgate, press
 
 
@@ -30,7 +30,7 @@ def test_tn11_session_refresh_device_attempt_and_invitations_end_at_once(service
     account, _, dana = northgate(service)
     marcus = service.member(account, PRIYA, role="admin", phone=None)
     theo = service.member(account, THEO, accepted=False, verified=False, password=None, phone=None)
-    theirs, beginning = service.person(), service.person()
+    theirs = service.person()
     service.sign_in(theirs, PRIYA)
     theirs.open(f"/admin/team/{theo.id}")
     press(theirs, "/invite")
@@ -41,7 +41,6 @@ def test_tn11_session_refresh_device_attempt_and_invitations_end_at_once(service
         attempt, secret = service.services.attempts.open(
             tx, person.user, membership=person, password_at=service.clock.now()
         )
-    assert beginning
     dana.open(f"/admin/team/{marcus.id}/deactivate")
     assert "Switched inactive" in dana.submit().text
     assert theirs.open("/admin/team").h1 == "Sign in"
@@ -54,7 +53,6 @@ def test_tn11_session_refresh_device_attempt_and_invitations_end_at_once(service
         assert tx.get(LoginAttempt, attempt.id) is None
         sent = tx.scalars(select(Invitation)).one()
         assert service.services.invitations.state(sent) is InvitationState.WITHDRAWN
-    assert CLIENT_SECRET
 
 
 def test_the_leaver_is_told_only_after_the_right_password(service: Service) -> None:
@@ -111,7 +109,7 @@ def test_a_closed_account_ends_everything_of_it(service: Service) -> None:
         assert service.services.closing.close(tx, again).outcome is Outcome.ALREADY
     assert dana.open("/admin/team").h1 == "Sign in"
     service.sign_in(dana, DANA)
-    assert "Northgate Capital Partners’s account is closed" in dana.here.text or "closed" in dana.here.text
+    assert "account is closed" in dana.here.text
     with service.services.database.transaction() as tx:
         service.services.closing.reopen(tx, tx.merge(account))
     assert dana.open("/admin/team").h1 == "Sign in"

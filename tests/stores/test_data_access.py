@@ -50,9 +50,7 @@ def test_d12_two_operators_grant_it(service: Service, priya: Membership) -> None
     now = stored(service, priya)
     assert (now.sensitive_data_access, now.security_epoch) == (True, priya.security_epoch + 1)
     service.deliver()
-    assert [mail.subject for mail in service.emails.messages] == [
-        mail.subject for mail in (*service.emails.to(DANA), *service.emails.to(PRIYA))
-    ] or len(service.emails.messages) == 2
+    assert sorted(mail.to for mail in service.emails.messages) == [DANA, PRIYA]
     assert "You now have Sensitive Data Access" in service.emails.to(PRIYA)[-1].subject
     assert "IMS support granted it" in service.emails.to(DANA)[-1].text
 
