@@ -12,17 +12,25 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.account_settings.closing import Closing
+from authsvc.account_settings.data_access import DataAccess
+from authsvc.account_settings.joining import Joining
+from authsvc.account_settings.members import Members
 from authsvc.account_settings.mfa_switch import MfaSwitch
 from authsvc.account_settings.own_email import OwnEmail
 from authsvc.account_settings.own_password import OwnPassword
 from authsvc.account_settings.own_phone import OwnPhone
 from authsvc.account_settings.reminders import Reminders
+from authsvc.account_settings.resets import Resets
+from authsvc.account_settings.roles import Roles
+from authsvc.accounts.invitation_mail import InvitationDelivery
+from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
-from authsvc.admin import investor_views, settings_views
+from authsvc.admin import activity_views, investor_views, member_views, settings_views, team_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -46,7 +54,7 @@ from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.own_codes import OwnCodes
 from authsvc.login.password import PasswordStep
-from authsvc.messaging.courier import SEND_CODE, SEND_LINK, SEND_NOTICE, Courier
+from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
@@ -145,6 +153,13 @@ class Services:
     own_phone: OwnPhone
     own_password: OwnPassword
     attempts: Attempts
+    invitations: Invitations
+    joining: Joining
+    members: Members
+    roles: Roles
+    data_access: DataAccess
+    resets: Resets
+    closing: Closing
     password_step: PasswordStep
     flow: Flow
     own_codes: OwnCodes
@@ -224,6 +239,8 @@ def build(
     flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
+    invitations = Invitations(policies.sessions, links, clock, audit)
+    data_access = DataAccess(policies.permissions, devices, courier, clock, audit)
     families = Families(policies, sessions, devices, clock, audit)
     subjects = Subjects(digester)
     registration = Registration(registry, families, fetch, digester, clock, audit)
@@ -280,6 +297,25 @@ def build(
         own_phone=OwnPhone(policies.mfa, exchange, codes, devices, courier, digester, clock, audit),
         own_password=OwnPassword(sessions, devices, own_email, courier, clock, audit),
         attempts=attempts,
+        invitations=invitations,
+        joining=Joining(invitations, sessions, devices, clock),
+        members=Members(
+            invitations,
+            sessions,
+            devices,
+            courier,
+            throttle,
+            windows,
+            policies.permissions,
+            policies.mfa.code.resend_after,
+            clock,
+            audit,
+            attempts.end_all,
+        ),
+        roles=Roles(data_access, audit),
+        data_access=data_access,
+        closing=Closing(devices, clock, audit),
+        resets=Resets(devices, courier, throttle, clock, audit, attempts.end_all),
         password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
         flow=flow,
         own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
@@ -365,7 +401,7 @@ def create_app(services: Services) -> Flask:
     for views in (
         *(login_views, step_views, login_app_views, account_views, confirm),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
-        *(settings_views, investor_views),
+        *(settings_views, investor_views, team_views, member_views, activity_views),
         *(oauth_views, device_views, brand_views, health),
     ):
         app.register_blueprint(views.bp)
@@ -435,6 +471,7 @@ def make_worker(services: Services) -> Worker:
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
             SESSION_ENDED: LogoutFanOut(s.database, s.registry, s.queue, s.clock),
             SEND_LOGOUT: s.logout_deliveries,
+            SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),
             SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
         },
         chores=(

@@ -29,6 +29,8 @@ class Refusal(StrEnum):
 
     NOT_ACTIVE = "not_active"
     NOT_AN_ADMIN = "not_an_admin"
+    #: View-Only narrows whatever the role allows, in role-based accounts.
+    VIEW_ONLY = "view_only"
     NO_DATA_ACCESS = "no_data_access"
     #: After a password reset by mail (domain D15).
     FROZEN = "frozen"
@@ -46,6 +48,8 @@ def refusal(
         return Refusal.NOT_ACTIVE
     if membership.audience != Audience.TEAM or membership.role not in _roles(membership, permission, policy):
         return Refusal.NOT_AN_ADMIN
+    if membership.view_only and is_role_based(membership):
+        return Refusal.VIEW_ONLY
     if permission in (Permission.CHANGE_MFA, Permission.GRANT_DATA_ACCESS):
         if not membership.sensitive_data_access:
             return Refusal.NO_DATA_ACCESS

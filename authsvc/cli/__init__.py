@@ -7,6 +7,7 @@ import sys
 import click
 
 from authsvc.audit.cli import audit
+from authsvc.cli.accounts import account
 from authsvc.cli.after_restore import after_restore
 from authsvc.cli.apply import apply
 from authsvc.cli.client import client
@@ -15,6 +16,7 @@ from authsvc.cli.database import migrate
 from authsvc.cli.keys_rehearse import rehearse
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
+from authsvc.cli.members import member
 from authsvc.cli.policy_explain import explain_policy
 from authsvc.cli.running import demo, serve, worker
 from authsvc.errors import AuthsvcError, ConfigurationError
@@ -50,7 +52,7 @@ def main(ctx: click.Context) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (serve, demo, worker, migrate, apply, client, keys, policy, audit, after_restore):
+for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
     main.add_command(command)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import Membership, User
@@ -57,6 +57,14 @@ class Attempts:
             query = query.with_for_update(of=LoginAttempt)
         attempt = tx.scalars(query).one_or_none()
         return attempt if attempt and self._counts(attempt) else None
+
+    def end_all(self, tx: Session, user_id: str, membership_id: str | None) -> None:
+        """Forget a person's sign-ins under way: all, or those for one membership and those that have not chosen yet."""
+        ended = delete(LoginAttempt).where(LoginAttempt.user_id == user_id)
+        if membership_id is not None:
+            undecided = LoginAttempt.membership_id.is_(None)
+            ended = ended.where(or_(LoginAttempt.membership_id == membership_id, undecided))
+        tx.execute(ended)
 
     def _counts(self, attempt: LoginAttempt) -> bool:
         changed_at, membership = attempt.user.password_changed_at, attempt.membership

@@ -120,7 +120,8 @@ class PasswordStep:
         active = [m for m in candidates if m.is_active]
         if not active:
             refusal = _no_access(candidates, account_slug)
-            self.audit.record(tx, Event.SIGN_IN_REFUSED, user_id=user.id, reason=refusal.reason)
+            entered_at = candidates[0].account_id if candidates else None
+            self.audit.record(tx, Event.SIGN_IN_REFUSED, user_id=user.id, account_id=entered_at, reason=refusal.reason)
             return refusal
         attempt, secret = self.attempts.open(
             tx,

@@ -18,6 +18,7 @@ from authsvc.messaging.render import render
 
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
+SEND_INVITATION = "send_invitation"
 SEND_LINK = "send_link"
 
 
@@ -53,6 +54,10 @@ class Courier:
             browser=browser,
             **values,
         )
+
+    def send_invitation(self, tx: Session, invitation_id: str) -> None:
+        """Queue the mail of an invitation; the worker makes its link."""
+        self.queue.enqueue(tx, SEND_INVITATION, invitation_id=invitation_id)
 
     def send_link(
         self, tx: Session, purpose: str, *, user_id: str | None, account_id: str | None, at: datetime, browser: str

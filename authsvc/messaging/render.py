@@ -19,6 +19,10 @@ Values are plain strings that the caller has already formatted for the person's 
 | notice_phone_changed, notice_phone_removed, email | as notice_phone_added                                          |
 | notice_email_changed, email | account_name account_short asked_at browser support_email new_address                 |
 | notice_password_changed, email | account_name account_short asked_at browser support_email                          |
+| notice_data_access, email | account_name account_short asked_at portal_host support_email person verb by            |
+| notice_second_step_reset  | account_name account_short asked_at portal_host support_email by                        |
+| invitation_new, email     | account_name account_short inviter link works_for support_email                         |
+| invitation_existing, email| account_name account_short inviter link works_for support_email                         |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -30,6 +34,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
 - left: how many recovery codes are left, in words
 - phone_ending: the last two digits; new_address: masked, "d•••@northgate.example"
+- inviter, by, person: a person's name, as they wrote it, or "IMS support" or "You"; verb: "have" or "has"
 
 A value that a message does not use may be given all the same.
 """
@@ -52,7 +57,9 @@ _templates = Environment(
 )
 
 _NO_NAME = "IMS"  # a name of which nothing can be shown
-_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "link": 500}
+_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "link": 500} | dict.fromkeys(
+    ("inviter", "by", "person"), 100
+)
 _LONGEST_SENDER_NAME = 64
 _LONGEST_OTHER = 255  # no host or address is longer
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -69,6 +69,11 @@ class Time:
         """Written as `full_time` does."""
         return cls(full_time(instant, zone), _iso(instant, zone))
 
+    @classmethod
+    def recent(cls, instant: datetime, zone: ZoneInfo, *, now: datetime) -> Self:
+        """Written as `recent_time` does."""
+        return cls(recent_time(instant, zone, now=now), _iso(instant, zone))
+
 
 def clock_time(instant: datetime, zone: ZoneInfo) -> str:
     """The time of day with its zone: "4:41 PM EST"."""
@@ -108,6 +113,14 @@ def moment(instant: datetime, zone: ZoneInfo, *, now: datetime) -> str:
     """As `full_time`; within the present day "today, 8:58 AM EST"."""
     is_today = instant.astimezone(zone).date() == now.astimezone(zone).date()
     return f"today, {clock_time(instant, zone)}" if is_today else full_time(instant, zone)
+
+
+def recent_time(instant: datetime, zone: ZoneInfo, *, now: datetime) -> str:
+    """For lists: "Today, 8:58 AM EST" within the day, else the day alone: "Nov 20, 2026"."""
+    local = instant.astimezone(zone)
+    if local.date() == now.astimezone(zone).date():
+        return f"Today, {clock_time(instant, zone)}"
+    return f"{day(instant, zone)}, {local.year}"
 
 
 def mask_email(address: str) -> str:

@@ -29,7 +29,7 @@ def test_help_lists_the_commands_of_the_contract() -> None:
     """Those that exist in this release."""
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("serve", "demo", "worker", "migrate", "apply", "keys", "policy", "audit"):
+    for command in ("serve", "demo", "worker", "migrate", "apply", "keys", "policy", "audit", "account", "member"):
         assert f"  {command} " in result.output
 
 
