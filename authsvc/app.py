@@ -12,6 +12,8 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
+from authsvc.accounts.link_delivery import LinkDelivery
+from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
@@ -36,7 +38,7 @@ from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.password import PasswordStep
-from authsvc.messaging.courier import SEND_CODE, SEND_NOTICE, Courier
+from authsvc.messaging.courier import SEND_CODE, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
@@ -93,6 +95,7 @@ class Services:
     throttle: Throttle
     pauses: Pauses
     windows: AddressWindows
+    links: Links
     devices: Devices
     sessions: Sessions
     browsers: Browsers
@@ -149,6 +152,8 @@ def build(
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     windows = AddressWindows(policies.throttle, cache)
+    # A key of its own: its digests of row ids are secrets that travel.
+    links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
     sessions = Sessions(policies.sessions, digester, clock, audit)
     browsers = Browsers(digester, clock)
@@ -185,6 +190,7 @@ def build(
         throttle=throttle,
         pauses=pauses,
         windows=windows,
+        links=links,
         devices=devices,
         sessions=sessions,
         browsers=browsers,
@@ -274,7 +280,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.links, s.queue):
                 part.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - timedelta(days=30))
@@ -287,6 +293,7 @@ def make_worker(services: Services) -> Worker:
         handlers={
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+            SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
         },
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),

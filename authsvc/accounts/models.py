@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -177,12 +178,19 @@ class MailedLink(Base):
     purpose: Mapped[str] = mapped_column(String(20))
     token_digest: Mapped[Digest] = mapped_column(unique=True)
     user_id: Mapped[Id] = mapped_column(ForeignKey("app_user.id", ondelete="CASCADE"))
+    #: In whose name it was mailed; None: in nobody's, for a person of several accounts.
+    account_id: Mapped[str | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     #: Where it went: proves that address and no later one (security.md RC-10).
     address: Mapped[str] = mapped_column(String(320))
+    #: What the notice told of that carries it.
+    about: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     voided_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(lazy="joined", innerjoin=True)
+    account: Mapped[Account | None] = relationship(lazy="joined")
 
 
 class EmailChange(Base):

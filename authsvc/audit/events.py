@@ -33,6 +33,8 @@ class Event(StrEnum):
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
     PHONE_ADDED = "phone.added"
+    LINK_SENT = "link.sent"
+    LINK_NOT_DELIVERED = "link.not_delivered"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     DEVICE_REMEMBERED = "device.remembered"
     DEVICE_USED = "device.used"
@@ -80,6 +82,8 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
     Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.LINK_SENT: frozenset({"purpose"}),
+    Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.DEVICE_REMEMBERED: frozenset({"device_id", "until"}),
     Event.DEVICE_USED: frozenset({"device_id", "generation"}),

@@ -1,6 +1,6 @@
 """Messages leave in two acts: a job in the caller's transaction, then the worker, which renders and sends.
 
-The page answers at once; no network call happens inside a transaction, and no job, log or table holds a code.
+The page answers at once; no network call happens inside a transaction, and no job, log or table holds a code or a link.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from authsvc.crypto.tokens import new_id
 from authsvc.jobs import Queue
 from authsvc.messaging.message import Channel, Delivery, Message, MessageSender
 from authsvc.messaging.render import render
 
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
+SEND_LINK = "send_link"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,24 @@ class Courier:
             at=at.isoformat(),
             browser=browser,
             **values,
+        )
+
+    def send_link(
+        self, tx: Session, purpose: str, *, user_id: str | None, account_id: str | None, at: datetime, browser: str
+    ) -> None:
+        """Queue a mail with a link to a person's address as it is stored; the worker makes the link.
+
+        `user_id` None: to nobody. The job is written all the same, so that asking takes as long (security.md RC-09).
+        """
+        self.queue.enqueue(
+            tx,
+            SEND_LINK,
+            purpose=purpose,
+            link_id=new_id(),
+            user_id=user_id or "",
+            account_id=account_id or "",
+            at=at.isoformat(),
+            browser=browser,
         )
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:

@@ -35,6 +35,14 @@ def format_duration(value: timedelta) -> str:
     return f"{value // UNITS[unit]}{unit}"
 
 
+def length_in_words(value: timedelta) -> str:
+    """`value` as a page says it, in whole units of its largest exact unit: "30 minutes", "1 hour", "7 days"."""
+    names = {DAY: "day", HOUR: "hour", MINUTE: "minute", SECOND: "second"}
+    unit = next(length for length in names if not value % length)
+    count = value // unit
+    return f"{count} {names[unit]}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Rate:
     """`count` at once, refilled over `per`. `burst`: how many may come at once instead; None means `count`."""

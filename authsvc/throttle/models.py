@@ -1,11 +1,28 @@
-"""The one table of exact counters."""
+"""The tables of exact counters."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authsvc.db.base import Base, Digest
+
+
+class FailureStreak(Base):
+    """Failures in a row of one key; a success ends the row. See throttle/streaks.py."""
+
+    __tablename__ = "failure_streak"
+    __table_args__ = (Index(None, "last_at"),)
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    consecutive: Mapped[int]
+    #: Those of the present spell, which decide how long the next pause is.
+    spell: Mapped[int]
+    last_at: Mapped[datetime]
+    paused_until: Mapped[datetime]
 
 
 class ThrottleBucket(Base):
