@@ -61,7 +61,7 @@ from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
-from authsvc.throttle import AddressWindows, Throttle
+from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
 from authsvc.web import brand_views, csrf, headers, health, problems
 from authsvc.web.assets import Assets
@@ -94,6 +94,7 @@ class Services:
     courier: Courier
     throttle: Throttle
     pauses: Pauses
+    wrong: WrongPasswords
     windows: AddressWindows
     links: Links
     devices: Devices
@@ -151,6 +152,7 @@ def build(
         queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
+    wrong = WrongPasswords(policies.throttle, digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     # A key of its own: its digests of row ids are secrets that travel.
     links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
@@ -189,6 +191,7 @@ def build(
         courier=courier,
         throttle=throttle,
         pauses=pauses,
+        wrong=wrong,
         windows=windows,
         links=links,
         devices=devices,
@@ -196,7 +199,7 @@ def build(
         browsers=browsers,
         codes=codes,
         attempts=attempts,
-        password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
+        password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
@@ -280,7 +283,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.links, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue):
                 part.sweep(tx, now=now)
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - timedelta(days=30))

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from authsvc.crypto.passwords import Busy
-from authsvc.login import journey
+from authsvc.login import journey, notes
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.password import NoAccess, Proved, Wrong
 from authsvc.sessions import levels
@@ -23,7 +23,6 @@ bp.before_request(journey.look_at_window)
 
 #: Enough to catch a slip; whether the address exists is never said.
 _ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
-NOTES = {"signed-out": "You’re signed out."}
 
 
 @bp.get("/sign-in")
@@ -33,6 +32,7 @@ def sign_in() -> Response:
     with s.database.transaction(read_only=True) as tx:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         acr = s.families.effective_acr(tx, session) if session else ""
+        note = notes.note(tx, bound_for) if session is None and not bound_for.lost else None
     if bound_for.lost:
         return unusable_link()
     if session is not None:
@@ -49,7 +49,7 @@ def sign_in() -> Response:
                 return redirect(parked.continue_to, 303)
             return _step_up(bound_for)
     hint = bound_for.request.login_hint if bound_for.request else None
-    return _password_page(bound_for, email=hint or (session.user.email.address if session else ""))
+    return password_page(bound_for, email=hint or (session.user.email.address if session else ""), note=note)
 
 
 def _step_up(bound_for: Purpose) -> Response:
@@ -80,7 +80,7 @@ def submit_password() -> Response:
     if bound_for.lost:
         return unusable_link()
     if errors := _field_errors(email, password):
-        return _password_page(bound_for, email=email, errors=errors, status=422)
+        return password_page(bound_for, email=email, errors=errors, status=422)
     here = request.remote_addr or ""
     if not s.windows.has_room("password_per_address", here):
         return _throttled(
@@ -99,7 +99,7 @@ def submit_password() -> Response:
             new_hash = str(run(s.passwords.hash, password)) if outdated else None
     except Busy as busy:
         # Met before a try is charged; no wrong password, and what was typed stays.
-        response = _password_page(bound_for, email=email, heading=str(busy), status=503)
+        response = password_page(bound_for, email=email, heading=str(busy), status=503)
         response.headers["Retry-After"] = "5"
         return response
     onward: Onward | None = None
@@ -115,7 +115,7 @@ def submit_password() -> Response:
         return _refused(bound_for, outcome, email=email)
     assert isinstance(outcome, Wrong)  # noqa: S101 - for the type checker
     s.windows.admit("password_per_address", here)
-    return _password_page(bound_for, email=email, failed=True, status=401)
+    return password_page(bound_for, email=email, failed=True, status=401)
 
 
 @bp.get("/")
@@ -199,7 +199,7 @@ def _field_errors(email: str, password: str) -> dict[str, str]:
     return errors
 
 
-def _password_page(
+def password_page(
     bound_for: Purpose,
     *,
     email: str,
@@ -207,8 +207,10 @@ def _password_page(
     errors: dict[str, str] | None = None,
     failed: bool = False,
     heading: str | None = None,
+    note: str | None = None,
 ) -> Response:
-    return journey.show(
+    """S1, with what is to be said on it."""
+    response = journey.show(
         "login/sign_in.html",
         bound_for,
         status=status,
@@ -216,15 +218,18 @@ def _password_page(
         errors=errors or {},
         failed=failed,
         heading_error=heading,
-        note=NOTES.get(request.args.get("note", "")) if request.method == "GET" else None,
-        forgot_url=None,
+        note=note,
+        throttled=status == 429,
+        forgot_url=bound_for.url("recovery.forgot"),
         action=bound_for.url("login.submit_password"),
     )
+    if request.method == "POST":
+        journey.keep_address(response, email)  # "Forgot your password?" knows it then
+    return response
 
 
 def _throttled(bound_for: Purpose, email: str, wait: Wait) -> Response:
-    at = clock_time(wait.until, journey.zone_of(bound_for.account))
-    response = _password_page(bound_for, email=email, heading=f"Too many tries. You can try again at {at}.", status=429)
+    response = password_page(bound_for, email=email, heading=journey.try_again(wait, bound_for.account), status=429)
     response.headers.update(journey.retry_after(wait.until))
     return response
 
@@ -237,4 +242,4 @@ def _refused(bound_for: Purpose, refusal: NoAccess, *, email: str) -> Response:
         "closed": f"{name}’s account is closed. Email support@imscre.com.",
         "not_a_member": "This sign-in doesn’t belong to that account. Ask an account admin for an invitation.",
     }[refusal.reason]
-    return _password_page(bound_for, email=email, heading=heading, status=403)
+    return password_page(bound_for, email=email, heading=heading, status=403)

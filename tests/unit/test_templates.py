@@ -42,7 +42,7 @@ BLOCKED = "Your carrier is blocking our texts to this number. Reply START to the
 CODE_STATE = {"works_until": UNTIL, "digits": 6, "errors": {}, "notice": None, "warning": None, "wait_s": 30}
 
 SIGN_IN = {"email": "", "errors": {}, "heading_error": None, "failed": False, "note": None, "forgot_url": "/forgot",
-           "action": "/sign-in"}
+           "throttled": False, "action": "/sign-in"}
 REFUSED = SIGN_IN | {"failed": True, "heading_error": "We couldn’t sign you in", "email": "dana@northgate.example"}
 METHOD = {"methods": [SMS, EMAIL], "selected": "sms", "errors": {}, "notice": None, "action": "/sign-in/method",
           "restart_url": "/sign-in?restart=1", "why": None}
@@ -71,7 +71,7 @@ BARE = {"heading": "Something went wrong on our side", "text": "Nothing was chan
 # name of the sample -> template, its variables, the screen in the title
 PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "sign-in": ("login/sign_in.html", SIGN_IN, "Sign in"),
-    "sign-in-noted": ("login/sign_in.html", SIGN_IN | {"note": "You’re signed out.", "forgot_url": None}, "Sign in"),
+    "sign-in-noted": ("login/sign_in.html", SIGN_IN | {"note": "You’re signed out."}, "Sign in"),
     "sign-in-refused": ("login/sign_in.html", REFUSED, "Error: Sign in"),
     "sign-in-empty": ("login/sign_in.html", SIGN_IN | {"errors": {
         "email": "Enter your email address", "password": "Enter your password"}}, "Error: Sign in"),
@@ -290,14 +290,6 @@ def test_a_refused_sign_in_marks_both_fields_and_keeps_only_the_email() -> None:
     assert document.by_id("refused").text == "Check your email and password, then try again."
     assert document.by_id("email").attributes["value"] == "dana@northgate.example"
     assert "value" not in document.by_id("password").attributes
-
-
-def test_pages_read_well_without_a_password_reset() -> None:
-    """`forgot_url` is None while there is no such page: link and sentence are left out."""
-    refused = render("login/sign_in.html", **(REFUSED | {"forgot_url": None}))
-    stopped = render("login/too_many_codes.html", **(STOPPED | {"forgot_url": None}))
-    for html in (html_of("sign-in-noted"), refused, stopped):
-        assert not re.search(r"[Ff]orgot|choose a new|If this was|None", html)
 
 
 @pytest.mark.parametrize(("name", "texted"), [("code", False), ("code-texted", True), ("verify", False)])
