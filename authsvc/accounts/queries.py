@@ -7,7 +7,7 @@ import unicodedata
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from authsvc.accounts.models import Account, EmailAddress, User
+from authsvc.accounts.models import Account, EmailAddress, Membership, User
 
 
 def canonical_email(typed: str) -> str:
@@ -36,3 +36,27 @@ def account_by_slug(tx: Session, slug: str) -> Account | None:
     if not slug.isprintable():
         return None
     return tx.scalars(select(Account).where(Account.slug == slug)).one_or_none()
+
+
+def lock_account(tx: Session, account_id: str) -> None:
+    """Wait for, and hold until the transaction ends, the right to change who is in this account and what it asks of them.
+
+    Whoever switches Multi-Factor Authentication, and whoever makes a member active (accepts, adds, reactivates) or leaves
+    an active one with an unverified address, holds it; so the check that everybody is verified and the switch are one act
+    (security.md TN-06). Verifying an address and inviting need no lock: they never turn a yes into a no.
+
+    Take it before every other row of the transaction (memberships, people, sessions), or two who wait for each other
+    deadlock; and read what you decide by after it. What is pending in `tx` is written after it too. PostgreSQL: a row lock
+    that lets others add rows which refer to the account. SQLite: a writing transaction is alone anyway.
+    """
+    with tx.no_autoflush:
+        tx.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+
+
+def lock_accounts_of(tx: Session, user_id: str) -> None:
+    """`lock_account` for every account of a person, always in the same order: for a change of their address."""
+    theirs = select(Membership.account_id).where(Membership.user_id == user_id)
+    with tx.no_autoflush:
+        tx.execute(
+            select(Account.id).where(Account.id.in_(theirs)).order_by(Account.id).with_for_update(key_share=True)
+        )
