@@ -14,6 +14,9 @@ from sqlalchemy.orm import Session
 
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.links import Links
+from authsvc.account_settings.joining import Joining
+from authsvc.accounts.invitation_mail import InvitationDelivery
+from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
@@ -38,7 +41,7 @@ from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.password import PasswordStep
-from authsvc.messaging.courier import SEND_CODE, SEND_LINK, SEND_NOTICE, Courier
+from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
 from authsvc.mfa.challenge import OneTimeCodes
@@ -102,6 +105,8 @@ class Services:
     browsers: Browsers
     codes: OneTimeCodes
     attempts: Attempts
+    invitations: Invitations
+    joining: Joining
     password_step: PasswordStep
     flow: Flow
     finish: Finish
@@ -161,6 +166,9 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     attempts = Attempts(policies.sessions, digester, clock)
+    invitations = Invitations(
+        policies.sessions.links.invitation, policies.sessions.sensitive_acts_frozen, digester, clock, audit
+    )
     flow = Flow(policies.mfa, codes, devices, courier, throttle, windows, pauses, clock, audit)
     registry = Registry(database, digester)
     families = Families(policies, sessions, devices, clock, audit)
@@ -200,6 +208,8 @@ def build(
         codes=codes,
         attempts=attempts,
         password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
+        invitations=invitations,
+        joining=Joining(invitations, sessions, devices, clock),
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         registry=registry,
@@ -297,6 +307,7 @@ def make_worker(services: Services) -> Worker:
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
             SEND_NOTICE: NoticeDelivery(s.database, s.courier),
             SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
+            SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),
         },
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),

@@ -129,6 +129,8 @@ class Membership(Base):
     #: Role-based accounts show and set these two; the portal reads them.
     kpi_access: Mapped[bool] = mapped_column(default=False)
     view_only: Mapped[bool] = mapped_column(default=False)
+    #: What whoever added them calls them, until they accept: nobody learns from adding an address whose it is (RC-09).
+    invited_as: Mapped[str | None] = mapped_column(String(200))
     #: Raised by whatever ends remembering (domain D6); a device row with an older value is void.
     security_epoch: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
@@ -154,6 +156,8 @@ class Invitation(Base):
     id: Mapped[Id] = mapped_column(primary_key=True)
     membership_id: Mapped[Id] = mapped_column(ForeignKey("membership.id", ondelete="CASCADE"))
     token_digest: Mapped[Digest] = mapped_column(unique=True)
+    #: Where it went: proves that address and no later one (security.md RC-10).
+    address: Mapped[str] = mapped_column(String(320))
     #: None: an operator or a service invited them.
     invited_by: Mapped[str | None] = mapped_column(ForeignKey("app_user.id", ondelete="SET NULL"))
     created_at: Mapped[datetime]

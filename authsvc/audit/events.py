@@ -16,6 +16,18 @@ class Event(StrEnum):
     ACCOUNT_CHANGED = "account.changed"
     MEMBER_CREATED = "member.created"
     MEMBER_CHANGED = "member.changed"
+    MEMBER_DEACTIVATED = "member.deactivated"
+    MEMBER_REACTIVATED = "member.reactivated"
+    MEMBER_ROLE_CHANGED = "member.role_changed"
+    MEMBER_SIGNED_OUT = "member.signed_out"
+    SECOND_STEP_RESET = "member.second_step_reset"
+    INVITATION_SENT = "invitation.sent"
+    INVITATION_WITHDRAWN = "invitation.withdrawn"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    DATA_ACCESS_REQUESTED = "data_access.requested"
+    DATA_ACCESS_GRANTED = "data_access.granted"
+    DATA_ACCESS_REMOVED = "data_access.removed"
+    ACCESS_REFUSED = "access.refused"
     CLIENT_CREATED = "client.created"
     CLIENT_CHANGED = "client.changed"
     RESOURCE_SERVER_CHANGED = "resource_server.changed"
@@ -63,8 +75,21 @@ class Event(StrEnum):
 FIELDS: dict[Event, frozenset[str]] = {
     Event.ACCOUNT_CREATED: frozenset({"slug"}),
     Event.ACCOUNT_CHANGED: frozenset({"fields"}),
-    Event.MEMBER_CREATED: frozenset({"audience", "role"}),
-    Event.MEMBER_CHANGED: frozenset({"fields"}),
+    Event.MEMBER_CREATED: frozenset({"audience", "role", "by"}),
+    Event.MEMBER_CHANGED: frozenset({"fields", "by"}),
+    # The person of these rows is whom it was done to; `by` is the user id of whoever did it, or "support".
+    Event.MEMBER_DEACTIVATED: frozenset({"by"}),
+    Event.MEMBER_REACTIVATED: frozenset({"by"}),
+    Event.MEMBER_ROLE_CHANGED: frozenset({"by", "before", "after"}),
+    Event.MEMBER_SIGNED_OUT: frozenset({"by", "sessions"}),
+    Event.SECOND_STEP_RESET: frozenset({"by"}),
+    Event.INVITATION_SENT: frozenset({"by"}),
+    Event.INVITATION_WITHDRAWN: frozenset({"by", "reason"}),
+    Event.INVITATION_ACCEPTED: frozenset(),
+    Event.DATA_ACCESS_REQUESTED: frozenset({"request_id"}),
+    Event.DATA_ACCESS_GRANTED: frozenset({"by", "request_id"}),
+    Event.DATA_ACCESS_REMOVED: frozenset({"by"}),
+    Event.ACCESS_REFUSED: frozenset({"what"}),
     Event.CLIENT_CREATED: frozenset(),
     Event.CLIENT_CHANGED: frozenset({"fields"}),
     Event.RESOURCE_SERVER_CHANGED: frozenset({"identifier"}),

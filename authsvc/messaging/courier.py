@@ -19,6 +19,7 @@ from authsvc.messaging.render import render
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
 SEND_LINK = "send_link"
+SEND_INVITATION = "send_invitation"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class Courier:
             at=at.isoformat(),
             browser=browser,
         )
+
+    def send_invitation(self, tx: Session, invitation_id: str) -> None:
+        """Queue the mail of an invitation; the worker makes its link."""
+        self.queue.enqueue(tx, SEND_INVITATION, invitation_id=invitation_id)
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
         """Render the message and hand it to its sender. Never inside a transaction."""

@@ -12,6 +12,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | reset_password, email     | account_name account_short asked_at browser link works_for address support_email        |
 | verify_email_link, email  | account_name account_short link works_for address support_email                         |
 | notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| invitation_new, email     | account_name account_short inviter link works_until support_email                       |
+| invitation_existing, email| account_name account_short inviter link works_until support_email                       |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -20,6 +22,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - phone_ending: the last two digits
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
+- inviter: the name of whoever invited, as they wrote it
 
 A value that a message does not use may be given all the same.
 """
@@ -42,7 +45,7 @@ _templates = Environment(
 )
 
 _NO_NAME = "IMS"  # a name of which nothing can be shown
-_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "link": 500}
+_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "inviter": 100, "link": 500}
 _LONGEST_SENDER_NAME = 64
 _LONGEST_OTHER = 255  # no host or address is longer
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
