@@ -12,11 +12,11 @@ from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 from sqlalchemy.orm import Session
 
-from authsvc.accounts.link_delivery import LinkDelivery
-from authsvc.accounts.links import Links
 from authsvc.account_settings.joining import Joining
 from authsvc.accounts.invitation_mail import InvitationDelivery
 from authsvc.accounts.invitations import Invitations
+from authsvc.accounts.link_delivery import LinkDelivery
+from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
@@ -34,13 +34,14 @@ from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
-from authsvc.login import confirm, stale, step_views
+from authsvc.login import confirm, invite_views, link_views, recovery_views, stale, step_views
 from authsvc.login import views as login_views
 from authsvc.login.attempt import Attempts
 from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.password import PasswordStep
+from authsvc.login.recovery import Recovery
 from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
@@ -110,6 +111,7 @@ class Services:
     password_step: PasswordStep
     flow: Flow
     finish: Finish
+    recovery: Recovery
     registry: Registry
     families: Families
     server: AuthorizationServer
@@ -212,6 +214,9 @@ def build(
         joining=Joining(invitations, sessions, devices, clock),
         flow=flow,
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
+        recovery=Recovery(
+            policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
+        ),
         registry=registry,
         families=families,
         server=server,
@@ -268,7 +273,8 @@ def create_app(services: Services) -> Flask:
     guards.install(app)
     for error in (Stale, CSRFError):
         app.register_error_handler(error, stale.answer)
-    for blueprint in (login_views.bp, step_views.bp, confirm.bp, oauth_views.bp, brand_views.bp, health.bp):
+    sign_in = (login_views.bp, step_views.bp, confirm.bp, recovery_views.bp, link_views.bp, invite_views.bp)
+    for blueprint in (*sign_in, oauth_views.bp, brand_views.bp, health.bp):
         app.register_blueprint(blueprint)
     front = MachineFront(
         problems.with_rule(app),
@@ -305,7 +311,7 @@ def make_worker(services: Services) -> Worker:
         clock=s.clock,
         handlers={
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
-            SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+            SEND_NOTICE: NoticeDelivery(s.database, s.links, s.courier, s.settings.issuer),
             SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
             SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),
         },

@@ -1,4 +1,8 @@
-"""Which passwords may be set (domain D21), and setting them."""
+"""Which passwords may be set (domain D21).
+
+Common and leaked ones are told by zxcvbn, which ships lists made from leaks and asks nobody. What knows more of them wants a
+file of gigabytes beside it, or asks another service at every password.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +54,19 @@ def refuse(password: str, policy: PasswordPolicy, *, context: Iterable[str]) -> 
     if policy.reject_common and int(zxcvbn(password[:LOOKED_AT], user_inputs=words)["guesses"]) < COMMON_GUESSES:
         return Refused(PasswordProblem.COMMON, length)
     return None
+
+
+def explain(refused: Refused, policy: PasswordPolicy) -> str:
+    """The reason as the forms say it (ux.md S9)."""
+    match refused.problem:
+        case PasswordProblem.TOO_SHORT:
+            return f"Use at least {policy.min_length} characters. This has {refused.length}."
+        case PasswordProblem.TOO_LONG:
+            return f"Use at most {policy.max_length} characters. This has {refused.length}."
+        case PasswordProblem.COMMON:
+            return "This password has appeared in a data breach. Choose a different one."
+        case PasswordProblem.PERSONAL:
+            return "Choose something that isn’t your name, email or company."
 
 
 def _words(text: str) -> list[str]:

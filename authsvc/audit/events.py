@@ -45,6 +45,9 @@ class Event(StrEnum):
     EMAIL_VERIFIED = "email.verified"
     EMAIL_VERIFICATION_SKIPPED = "email.verification_skipped"
     PHONE_ADDED = "phone.added"
+    PASSWORD_RESET_REQUESTED = "password.reset_requested"
+    NOT_ME = "person.not_me"
+    INVITATION_WANTED = "invitation.wanted"
     LINK_SENT = "link.sent"
     LINK_NOT_DELIVERED = "link.not_delivered"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
@@ -107,6 +110,9 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.EMAIL_VERIFIED: frozenset({"by"}),
     Event.EMAIL_VERIFICATION_SKIPPED: frozenset(),
     Event.PHONE_ADDED: frozenset({"ending"}),
+    Event.PASSWORD_RESET_REQUESTED: frozenset(),
+    Event.NOT_ME: frozenset({"notice"}),
+    Event.INVITATION_WANTED: frozenset(),
     Event.LINK_SENT: frozenset({"purpose"}),
     Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
@@ -131,6 +137,6 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.KEYS_RESEALED: frozenset({"resealed"}),
     Event.KEYS_RESTORED: frozenset({"keys", "lost"}),
     Event.RESTORE_CLEANED: frozenset(
-        {"sessions", "families", "codes", "challenges", "attempts", "requests", "devices"}
+        {"sessions", "families", "codes", "challenges", "attempts", "requests", "links", "devices"}
     ),
 }

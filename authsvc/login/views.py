@@ -16,13 +16,13 @@ from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
 from authsvc.web.problems import unusable_link
-from authsvc.web.text import clock_time, day
+from authsvc.web.text import day
 
 bp = Blueprint("login", __name__, template_folder="templates")
 bp.before_request(journey.look_at_window)
 
 #: Enough to catch a slip; whether the address exists is never said.
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
+ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 
 @bp.get("/sign-in")
@@ -188,7 +188,7 @@ def _field_errors(email: str, password: str) -> dict[str, str]:
     errors = {}
     if not email:
         errors["email"] = "Enter your email address"
-    elif not _ADDRESS.fullmatch(email):
+    elif not ADDRESS.fullmatch(email):
         errors["email"] = "Enter an email address like name@company.com"
     longest = services().policies.password.max_length
     if not password:

@@ -8,10 +8,13 @@ Values are plain strings that the caller has already formatted for the person's 
 | sign_in_code, sms         | account_short code host                                                                 |
 | verify_email_code, email  | account_name account_short code works_until asked_at browser support_email              |
 | phone_code, sms           | account_short code host                                                                 |
-| notice_phone_added, email | account_name account_short asked_at browser portal_host support_email phone_ending      |
+| notice_phone_added, email | account_name account_short asked_at browser support_email not_me_link phone_ending      |
+| notice_password_changed, email | account_name account_short asked_at browser support_email not_me_link              |
+| notice_member_reset, email     | account_name account_short asked_at browser support_email about_name what          |
+| notice_invitation_wanted, email | account_name account_short asked_at support_email about_name                      |
 | reset_password, email     | account_name account_short asked_at browser link works_for address support_email        |
 | verify_email_link, email  | account_name account_short link works_for address support_email                         |
-| notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| notice_new_device, email  | account_name account_short asked_at browser support_email not_me_link                   |
 | invitation_new, email     | account_name account_short inviter link works_until support_email                       |
 | invitation_existing, email| account_name account_short inviter link works_until support_email                       |
 
@@ -21,6 +24,8 @@ Values are plain strings that the caller has already formatted for the person's 
 - browser: "Chrome on macOS", or with the place when one is known (domain D30)
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - phone_ending: the last two digits
+- about_name, what: who it is about, what became of their password
+- not_me_link: an address of ours, in every notice of what somebody did as this person
 - link, works_for: the whole address, "30 minutes"; address: the person's own, in full
 - inviter: the name of whoever invited, as they wrote it
 
@@ -45,7 +50,15 @@ _templates = Environment(
 )
 
 _NO_NAME = "IMS"  # a name of which nothing can be shown
-_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "inviter": 100, "link": 500}
+_LONGEST = {
+    "account_name": 200,
+    "account_short": 40,
+    "browser": 100,
+    "address": 320,
+    "inviter": 100,
+    "link": 500,
+    "not_me_link": 500,
+}
 _LONGEST_SENDER_NAME = 64
 _LONGEST_OTHER = 255  # no host or address is longer
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -63,6 +63,9 @@ LINK = {"heading": "This link has expired", "text": "Sign in and we’ll send a 
         "button_label": "Go to sign in", "button_url": "/sign-in", "second_label": None, "second_url": None}
 SIGN_OUT = {"email": "dana@northgate.example", "device_until": "Dec 22", "stay_url": "/", "action": "/sign-out",
             "hidden": {"state": "xyz"}}
+SENT = {"works_for": "30 minutes", "notice": None, "warning": None, "can_send_again": True, "action": "/", "other_url": "/"}
+RESET = {"email": "dana@northgate.example", "min_length": 15, "errors": {}, "action": "/", "who": "new", "inviter": "Marcus",
+         "joins_as": "a Team Member", "name": "", "happened": "Somebody signed in as you."}
 ERROR = {"heading": "Page not found", "text": "Check the address for a typing mistake.", "reference": "4F7K-22QX",
          "button_label": "Go to sign in", "button_url": "/sign-in"}
 BARE = {"heading": "Something went wrong on our side", "text": "Nothing was changed. Try again in a minute.",
@@ -98,6 +101,11 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
     "accounts": ("login/accounts.html", {"email": "dana@northgate.example", "errors": {}, "action": "/accounts", "accounts": [
         {"id": "1", "name": "Northgate", "detail": None}], "restart_url": "/sign-in"}, "Choose an account"),
+    "forgot": ("login/forgot.html", SIGN_IN | {"sign_in_url": "/"}, "Reset your password"),
+    "forgot-sent": ("login/forgot_sent.html", SENT, "Check your email"),
+    "reset": ("login/reset.html", RESET | {"errors": {"password": "Enter a new password"}}, "Error: Choose a new password"),
+    "invite": ("login/invite.html", RESET, "Join Northgate Capital Partners"),
+    "not-me": ("login/not_me.html", RESET, "Was this not you?"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"),
 }
