@@ -45,7 +45,7 @@ from authsvc.jobs import Queue
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
-from authsvc.login import account_views, confirm, stale, step_views
+from authsvc.login import account_views, confirm, invite_views, link_views, recovery_views, stale, step_views
 from authsvc.login import app_views as login_app_views
 from authsvc.login import views as login_views
 from authsvc.login.attempt import Attempts
@@ -54,6 +54,7 @@ from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
 from authsvc.login.own_codes import OwnCodes
 from authsvc.login.password import PasswordStep
+from authsvc.login.recovery import Recovery
 from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE, Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
@@ -107,7 +108,7 @@ from authsvc.sessions import guards
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import SESSION_ENDED, Sessions
 from authsvc.settings import Settings
-from authsvc.throttle import AddressWindows, Throttle
+from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
 from authsvc.web import brand_views, csrf, headers, health, problems
 from authsvc.web.assets import Assets
@@ -140,6 +141,7 @@ class Services:
     courier: Courier
     throttle: Throttle
     pauses: Pauses
+    wrong: WrongPasswords
     windows: AddressWindows
     links: Links
     devices: Devices
@@ -164,6 +166,7 @@ class Services:
     flow: Flow
     own_codes: OwnCodes
     finish: Finish
+    recovery: Recovery
     registry: Registry
     fetch: GuardedFetch
     client_keys: ClientKeys
@@ -222,6 +225,7 @@ def build(
         queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
+    wrong = WrongPasswords(policies.throttle, digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     # A key of its own: its digests of row ids are secrets that travel.
     links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
@@ -284,6 +288,7 @@ def build(
         courier=courier,
         throttle=throttle,
         pauses=pauses,
+        wrong=wrong,
         windows=windows,
         links=links,
         devices=devices,
@@ -316,10 +321,13 @@ def build(
         data_access=data_access,
         closing=Closing(devices, clock, audit),
         resets=Resets(devices, courier, throttle, clock, audit, attempts.end_all),
-        password_step=PasswordStep(attempts, browsers, throttle, clock, audit, passwords.dummy),
+        password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
         flow=flow,
         own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
+        recovery=Recovery(
+            policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
+        ),
         registry=registry,
         fetch=fetch,
         client_keys=client_keys,
@@ -400,6 +408,7 @@ def create_app(services: Services) -> Flask:
         app.register_error_handler(error, stale.answer)
     for views in (
         *(login_views, step_views, login_app_views, account_views, confirm),
+        *(recovery_views, invite_views, link_views),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
         *(settings_views, investor_views, team_views, member_views, activity_views),
         *(oauth_views, device_views, brand_views, health),
@@ -450,7 +459,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.browsers, s.families, s.links, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue):
                 part.sweep(tx, now=now)
             s.initial_access.sweep(tx, now=now)
             s.logout_deliveries.sweep(tx, now=now)
@@ -468,7 +477,7 @@ def make_worker(services: Services) -> Worker:
         clock=s.clock,
         handlers={
             SEND_CODE: CodeDelivery(s.database, s.codes, s.courier, s.clock, s.audit),
-            SEND_NOTICE: NoticeDelivery(s.database, s.courier),
+            SEND_NOTICE: NoticeDelivery(s.database, s.links, s.courier, s.settings.issuer),
             SESSION_ENDED: LogoutFanOut(s.database, s.registry, s.queue, s.clock),
             SEND_LOGOUT: s.logout_deliveries,
             SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),

@@ -63,12 +63,14 @@ class Links:
         purpose: Purpose,
         *,
         link_id: str | None = None,
+        address: str | None = None,
         account_id: str | None = None,
         about: dict[str, Any] | None = None,
     ) -> MailedLink:
         """A new link to the person's address as it is stored; earlier ones of its purpose are void, but for `not_me`.
 
-        `about`: what a notice told of, for the page that explains it. Its secret is `secret(purpose, link.id)`.
+        `address`: where it goes instead, one that was theirs until now. `about`: what a notice told of, for the page that
+        explains it. Its secret is `secret(purpose, link.id)`.
         """
         now, link_id = self.clock.now(), link_id or new_id()
         # Of two at once the later one must see the earlier one, to void it.
@@ -81,7 +83,7 @@ class Links:
             token_digest=self.digest(purpose, self.secret(purpose, link_id)),
             user_id=user.id,
             account_id=account_id,
-            address=user.email.address,
+            address=address or user.email.address,
             about=about,
             created_at=now,
             expires_at=now + getattr(self.policy, purpose),

@@ -171,6 +171,8 @@ class Invitation(Base):
     expires_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
+    #: When, expired, it was asked for anew: the inviter is told once.
+    wanted_at: Mapped[datetime | None]
 
     membership: Mapped[Membership] = relationship(lazy="joined", innerjoin=True)
 

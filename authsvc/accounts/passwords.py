@@ -1,4 +1,8 @@
-"""Which passwords may be set (domain D21), and setting them."""
+"""Which passwords may be set (domain D21).
+
+Common and leaked ones are told by zxcvbn, which ships lists made from leaks and asks nobody. What knows more of them wants a
+file of gigabytes beside it, or asks another service at every password.
+"""
 
 from __future__ import annotations
 

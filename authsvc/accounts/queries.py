@@ -7,7 +7,7 @@ import unicodedata
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from authsvc.accounts.models import Account, EmailAddress, Membership, User
+from authsvc.accounts.models import Account, Audience, EmailAddress, Membership, User
 
 
 def canonical_email(typed: str) -> str:
@@ -60,3 +60,20 @@ def lock_accounts_of(tx: Session, user_id: str) -> None:
         tx.execute(
             select(Account.id).where(Account.id.in_(theirs)).order_by(Account.id).with_for_update(key_share=True)
         )
+
+
+def data_access_holders(tx: Session, account_id: str) -> list[str]:
+    """Ids of the Team Members who have Sensitive Data Access in this account now."""
+    return list(
+        tx.scalars(
+            select(Membership.user_id)
+            .where(
+                Membership.account_id == account_id,
+                Membership.audience == Audience.TEAM,
+                Membership.sensitive_data_access,
+                Membership.accepted_at.is_not(None),
+                Membership.deactivated_at.is_(None),
+            )
+            .order_by(Membership.user_id)
+        )
+    )

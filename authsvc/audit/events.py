@@ -69,6 +69,9 @@ class Event(StrEnum):
     PHONE_CHANGED = "phone.changed"
     PHONE_REMOVED = "phone.removed"
     FOREIGN_ROW_REFUSED = "access.foreign_row"
+    PASSWORD_RESET_REQUESTED = "password.reset_requested"
+    NOT_ME = "person.not_me"
+    INVITATION_WANTED = "invitation.wanted"
     MFA_EMAIL_FALLBACK = "mfa.email_fallback"
     MFA_TURNED_ON = "mfa.turned_on"
     MFA_TURNED_OFF = "mfa.turned_off"
@@ -164,6 +167,9 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.PHONE_CHANGED: frozenset({"ending"}),
     Event.PHONE_REMOVED: frozenset({"ending"}),
     Event.FOREIGN_ROW_REFUSED: frozenset({"kind"}),
+    Event.PASSWORD_RESET_REQUESTED: frozenset(),
+    Event.NOT_ME: frozenset({"notice"}),
+    Event.INVITATION_WANTED: frozenset(),
     Event.MFA_EMAIL_FALLBACK: frozenset({"reason"}),
     Event.MFA_TURNED_ON: frozenset({"audience", "methods", "remember_device"}),
     Event.MFA_TURNED_OFF: frozenset({"audience", "methods", "remember_device"}),
@@ -197,6 +203,6 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.KEYS_RESEALED: frozenset({"resealed"}),
     Event.KEYS_RESTORED: frozenset({"keys", "lost"}),
     Event.RESTORE_CLEANED: frozenset(
-        {"sessions", "families", "codes", "challenges", "attempts", "requests", "devices"}
+        {"sessions", "families", "codes", "challenges", "attempts", "requests", "links", "devices"}
     ),
 }

@@ -15,6 +15,7 @@ import click
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from authsvc.accounts.models import MailedLink
 from authsvc.audit import Event
 from authsvc.cli.context import LazyServices
 from authsvc.cli.keys_descent import count_devices, take_time
@@ -42,6 +43,7 @@ class Revived:
     challenges: int
     attempts: int
     requests: int
+    links: int
     devices: int
 
     def as_text(self) -> list[str]:
@@ -53,6 +55,7 @@ class Revived:
             "challenges": "one-time code",
             "attempts": "sign-in under way",
             "requests": "parked authorization request",
+            "links": "mailed link",
             "devices": "remembered device",
         }
         return [f"  {_counted(number, names[name])}" for name, number in asdict(self).items()]
@@ -138,6 +141,11 @@ def _ends(now: datetime) -> dict[str, _End]:
         ),
         "attempts": _End(LoginAttempt, (LoginAttempt.expires_at > now,), {"expires_at": now}),
         "requests": _End(SignInRequest, (SignInRequest.expires_at > now,), {"expires_at": now}),
+        "links": _End(
+            MailedLink,
+            (MailedLink.used_at.is_(None), MailedLink.voided_at.is_(None), MailedLink.expires_at > now),
+            {"voided_at": now},
+        ),
     }
 
 

@@ -19,7 +19,6 @@ from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import BROWSER, SESSION
 from authsvc.web.redirects import local_path
-from authsvc.web.text import clock_time
 
 bp = Blueprint("confirm", __name__, template_folder="templates")
 
@@ -129,7 +128,6 @@ def _page(visitor: Visitor, *, error: str | None = None, status: int = 200) -> R
 
 def _throttled(wait: Wait) -> Response:
     with guards.visitor(read_only=True) as visitor:
-        at = clock_time(wait.until, journey.zone_of(visitor.account))
-        response = _page(visitor, error=f"Too many tries. You can try again at {at}.", status=429)
+        response = _page(visitor, error=journey.try_again(wait, visitor.account), status=429)
     response.headers.update(journey.retry_after(wait.until))
     return response

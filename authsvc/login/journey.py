@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, unquote, urlencode
 from zoneinfo import ZoneInfo
 
 from flask import g, redirect, render_template, request, url_for
@@ -36,18 +36,17 @@ from authsvc.login.next_step import (
     VerifyEmail,
 )
 from authsvc.sessions.models import BrowserSession, SignInRequest
+from authsvc.throttle import Wait
 from authsvc.web import csrf, headers
 from authsvc.web.context import services
-from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
+from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION, TYPED
 from authsvc.web.page import page_for
 from authsvc.web.redirects import local_path
-from authsvc.web.text import browser_label
-
-if TYPE_CHECKING:
-    from datetime import timedelta
+from authsvc.web.text import browser_label, clock_time, exact_time
 
 #: The zone of a page that belongs to no account.
 NEUTRAL_ZONE = "America/New_York"
+SHORT = timedelta(minutes=2)
 
 
 class Stale(Exception):
@@ -233,6 +232,26 @@ def remember_browser(response: Response) -> None:
     s = services()
     if not s.cookies.read(request, BROWSER):
         s.cookies.write(response, BROWSER, new_secret(), lasts=s.browser_lasts)
+
+
+def keep_address(response: Response, typed: str) -> None:
+    """Keep the address that was typed, in the browser alone, for the page that mails a new password's link (ux.md S7)."""
+    services().cookies.write(response, TYPED, quote(typed))
+
+
+def kept_address() -> str:
+    """What was typed before, or nothing."""
+    return unquote(services().cookies.read(request, TYPED) or "")
+
+
+def try_again(wait: Wait, account: Account | None) -> str:
+    """What is said of too many wrong passwords: when another one is looked at, and what helps at once (ux.md S1)."""
+    if wait.only_reset:
+        return "Too many tries. Choose a new password to sign in again."
+    # A pause of seconds is said to the second, or it would seem to be over.
+    is_short = wait.until - services().clock.now() < SHORT
+    at = (exact_time if is_short else clock_time)(wait.until, zone_of(account))
+    return f"Too many tries. You can try again at {at}, or choose a new password now."
 
 
 def zone_of(account: Account | None) -> ZoneInfo:

@@ -272,7 +272,7 @@ def too_many(here: Here | None, until: datetime) -> Response:
         status=429,
         again_at=clock_time(until, journey.zone_of(account)),
         restart_url=bound_for.url("login.sign_in"),
-        forgot_url=None,
+        forgot_url=bound_for.url("recovery.forgot"),
     )
     response.headers.update(journey.retry_after(until))
     return response

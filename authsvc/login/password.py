@@ -15,7 +15,7 @@ from authsvc.login.attempt import Attempts
 from authsvc.login.models import LoginAttempt
 from authsvc.policy.schema import LimitName
 from authsvc.sessions.browsers import Browsers
-from authsvc.throttle import Throttle, Wait
+from authsvc.throttle import Throttle, Wait, WrongPasswords
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,9 @@ class Begun:
 
     user_id: str | None
     stored: str
-    slots: tuple[tuple[LimitName, str], ...]
+    #: Whose wrong passwords it counts among: the person's everywhere, or on one browser of theirs.
+    lane: str
+    slots: tuple[tuple[LimitName, str], ...] = ()
     #: When that password was set: one changed while it is compared proves nothing any more.
     password_changed_at: datetime | None = None
 
@@ -57,6 +59,7 @@ class PasswordStep:
     attempts: Attempts
     browsers: Browsers
     throttle: Throttle
+    wrong: WrongPasswords
     clock: Clock
     audit: AuditLog
     dummy_hash: str
@@ -67,27 +70,33 @@ class PasswordStep:
         A browser the person has used before has a bucket of its own: a stranger cannot lock the owner out (LG-06).
         """
         user = user_by_email(tx, typed_email)
-        canonical = canonical_email(typed_email)
+        lane, is_known = canonical_email(typed_email), False
         if user and self.browsers.is_known(tx, user.id, browser_secret):
-            wanted: list[tuple[LimitName, str]] = [("password_per_user", f"{canonical} {browser_secret}")]
-        else:
-            accounts = {membership.account_id for membership in user.memberships} if user else set()
-            wanted = [
-                ("password_per_user", canonical),
-                *(("password_per_account", account) for account in sorted(accounts)),
-            ]
+            lane, is_known = lane_of(lane, self.browsers.digest(browser_secret or "")), True
+        user_id = user.id if user else None
+        if (wait := self.wrong.take(tx, lane)) is not None:
+            return self._throttled(tx, wait, user_id)
         taken: list[tuple[LimitName, str]] = []
-        for limit, key in wanted:
-            if (wait := self.throttle.take(tx, limit, key)) is not None:
+        accounts = {membership.account_id for membership in user.memberships} if user and not is_known else set()
+        for account_id in sorted(accounts):
+            if (wait := self.throttle.take(tx, "password_per_account", account_id)) is not None:
+                self.wrong.give_back(tx, lane)
                 for earlier in taken:
                     self.throttle.give_back(tx, *earlier)
-                self.audit.record(tx, Event.SIGN_IN_THROTTLED, user_id=user.id if user else None, limit=limit)
-                return wait
-            taken.append((limit, key))
+                return self._throttled(tx, wait, user_id)
+            taken.append(("password_per_account", account_id))
         stored = (user.password_hash if user else None) or self.dummy_hash
-        if user is None:
-            return Begun(None, stored, tuple(taken))
-        return Begun(user.id, stored, tuple(taken), user.password_changed_at)
+        return Begun(user_id, stored, lane, tuple(taken), user.password_changed_at if user else None)
+
+    def _throttled(self, tx: Session, wait: Wait, user_id: str | None) -> Wait:
+        self.audit.record(tx, Event.SIGN_IN_THROTTLED, user_id=user_id, limit=wait.limit)
+        return wait
+
+    def _give_back(self, tx: Session, begun: Begun) -> None:
+        """The try was a success: it ends the row of wrong ones, and counts nowhere."""
+        self.wrong.clear(tx, begun.lane)
+        for slot in begun.slots:
+            self.throttle.give_back(tx, *slot)
 
     def finish(
         self,
@@ -111,8 +120,7 @@ class PasswordStep:
         if not entered:
             self.audit.record(tx, Event.PASSWORD_WRONG, user_id=user.id, reason="invitation_not_accepted")
             return Wrong()
-        for slot in begun.slots:
-            self.throttle.give_back(tx, *slot)
+        self._give_back(tx, begun)
         if new_hash is not None and user.password_hash == begun.stored:
             user.password_hash = new_hash
             self.audit.record(tx, Event.PASSWORD_REHASHED, user_id=user.id)
@@ -137,9 +145,13 @@ class PasswordStep:
         if not right or user is None or user.password_changed_at != begun.password_changed_at:
             self.audit.record(tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong")
             return False
-        for slot in begun.slots:
-            self.throttle.give_back(tx, *slot)
+        self._give_back(tx, begun)
         return True
+
+
+def lane_of(canonical: str, browser_digest: str) -> str:
+    """The lane of one person on a browser they have used before (security.md LG-06)."""
+    return f"{canonical} {browser_digest}"
 
 
 def _no_access(candidates: list[Membership], slug: str | None) -> NoAccess:

@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from authsvc.crypto.passwords import Busy
-from authsvc.login import journey
+from authsvc.login import journey, notes
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.password import NoAccess, Proved, Wrong
 from authsvc.sessions import levels
@@ -17,14 +17,13 @@ from authsvc.throttle import Wait
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
 from authsvc.web.problems import unusable_link
-from authsvc.web.text import clock_time, day
+from authsvc.web.text import day
 
 bp = Blueprint("login", __name__, template_folder="templates")
 bp.before_request(journey.look_at_window)
 
 #: Enough to catch a slip; whether the address exists is never said.
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
-NOTES = {"signed-out": "You’re signed out."}
+ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,255}")
 
 
 @bp.get("/sign-in")
@@ -34,6 +33,7 @@ def sign_in() -> Response:
     with s.database.transaction(read_only=True) as tx:
         bound_for, session = journey.purpose(tx), journey.signed_in(tx)
         acr = s.families.effective_acr(tx, session) if session else ""
+        note = notes.note(tx, bound_for) if session is None and not bound_for.lost else None
     if bound_for.lost:
         return unusable_link()
     someone_else = request.args.get("as") == "other"
@@ -56,7 +56,7 @@ def sign_in() -> Response:
             return _step_up(bound_for)
     hint = bound_for.request.login_hint if bound_for.request else None
     present = session.user.email.address if session and not someone_else else ""
-    return _password_page(bound_for, email=hint or present)
+    return password_page(bound_for, email=hint or present, note=note)
 
 
 def _must_choose(parked: SignInRequest | None) -> bool:
@@ -74,7 +74,7 @@ def _step_up(bound_for: Purpose) -> Response:
         changed_at = session.user.password_changed_at
         if changed_at is not None and changed_at > session.password_at:
             # It was changed in another session: what was shown then is not the password any more.
-            return _password_page(bound_for, email=session.user.email.address)
+            return password_page(bound_for, email=session.user.email.address)
         here = session.membership
         chooses = _must_choose(bound_for.request)
         stays = not chooses and (bound_for.account is None or bound_for.account.id == here.account_id)
@@ -97,7 +97,7 @@ def submit_password() -> Response:
     if bound_for.lost:
         return unusable_link()
     if errors := _field_errors(email, password):
-        return _password_page(bound_for, email=email, errors=errors, status=422)
+        return password_page(bound_for, email=email, errors=errors, status=422)
     here = request.remote_addr or ""
     if not s.windows.has_room("password_per_address", here):
         return _throttled(
@@ -116,7 +116,7 @@ def submit_password() -> Response:
             new_hash = str(run(s.passwords.hash, password)) if outdated else None
     except Busy as busy:
         # Met before a try is charged; no wrong password, and what was typed stays.
-        response = _password_page(bound_for, email=email, heading=str(busy), status=503)
+        response = password_page(bound_for, email=email, heading=str(busy), status=503)
         response.headers["Retry-After"] = "5"
         return response
     onward: Onward | None = None
@@ -132,7 +132,7 @@ def submit_password() -> Response:
         return _refused(bound_for, outcome, email=email)
     assert isinstance(outcome, Wrong)  # noqa: S101 - for the type checker
     s.windows.admit("password_per_address", here)
-    return _password_page(bound_for, email=email, failed=True, status=401)
+    return password_page(bound_for, email=email, failed=True, status=401)
 
 
 @bp.get("/")
@@ -205,7 +205,7 @@ def _field_errors(email: str, password: str) -> dict[str, str]:
     errors = {}
     if not email:
         errors["email"] = "Enter your email address"
-    elif not _ADDRESS.fullmatch(email):
+    elif not ADDRESS.fullmatch(email):
         errors["email"] = "Enter an email address like name@company.com"
     longest = services().policies.password.max_length
     if not password:
@@ -216,7 +216,7 @@ def _field_errors(email: str, password: str) -> dict[str, str]:
     return errors
 
 
-def _password_page(
+def password_page(
     bound_for: Purpose,
     *,
     email: str,
@@ -224,8 +224,10 @@ def _password_page(
     errors: dict[str, str] | None = None,
     failed: bool = False,
     heading: str | None = None,
+    note: str | None = None,
 ) -> Response:
-    return journey.show(
+    """S1, with what is to be said on it."""
+    response = journey.show(
         "login/sign_in.html",
         bound_for,
         status=status,
@@ -233,15 +235,18 @@ def _password_page(
         errors=errors or {},
         failed=failed,
         heading_error=heading,
-        note=NOTES.get(request.args.get("note", "")) if request.method == "GET" else None,
-        forgot_url=None,
+        note=note,
+        throttled=status == 429,
+        forgot_url=bound_for.url("recovery.forgot"),
         action=bound_for.url("login.submit_password"),
     )
+    if request.method == "POST":
+        journey.keep_address(response, email)  # "Forgot your password?" knows it then
+    return response
 
 
 def _throttled(bound_for: Purpose, email: str, wait: Wait) -> Response:
-    at = clock_time(wait.until, journey.zone_of(bound_for.account))
-    response = _password_page(bound_for, email=email, heading=f"Too many tries. You can try again at {at}.", status=429)
+    response = password_page(bound_for, email=email, heading=journey.try_again(wait, bound_for.account), status=429)
     response.headers.update(journey.retry_after(wait.until))
     return response
 
@@ -254,4 +259,4 @@ def _refused(bound_for: Purpose, refusal: NoAccess, *, email: str) -> Response:
         "closed": f"{name}’s account is closed. Email support@imscre.com.",
         "not_a_member": "This sign-in doesn’t belong to that account. Ask an account admin for an invitation.",
     }[refusal.reason]
-    return _password_page(bound_for, email=email, heading=heading, status=403)
+    return password_page(bound_for, email=email, heading=heading, status=403)

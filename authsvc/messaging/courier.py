@@ -43,11 +43,16 @@ class Courier:
     def send_notice(
         self, tx: Session, notice: str, *, user_id: str, account_id: str, at: datetime, browser: str, **values: str
     ) -> None:
-        """Queue a security notice to a person's verified address; or to the address `to`, which was theirs until now."""
+        """Queue a security notice to a person's verified address, with its "this was not me"; or to the address `to`, which
+        was theirs until now.
+
+        `account_id`: in whose name; empty: in nobody's, for a person of several accounts.
+        """
         self.queue.enqueue(
             tx,
             SEND_NOTICE,
             notice=notice,
+            link_id=new_id(),
             user_id=user_id,
             account_id=account_id,
             at=at.isoformat(),

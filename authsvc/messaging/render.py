@@ -23,6 +23,8 @@ Values are plain strings that the caller has already formatted for the person's 
 | notice_second_step_reset  | account_name account_short asked_at portal_host support_email by                        |
 | invitation_new, email     | account_name account_short inviter link works_for support_email                         |
 | invitation_existing, email| account_name account_short inviter link works_for support_email                         |
+| notice_member_reset, email     | account_name account_short asked_at browser support_email about_name what          |
+| notice_invitation_wanted, email | account_name account_short asked_at support_email about_name                      |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
@@ -35,6 +37,8 @@ Values are plain strings that the caller has already formatted for the person's 
 - left: how many recovery codes are left, in words
 - phone_ending: the last two digits; new_address: masked, "d•••@northgate.example"
 - inviter, by, person: a person's name, as they wrote it, or "IMS support" or "You"; verb: "have" or "has"
+- about_name, what: who it is about, what became of their password
+- not_me_link: an address of ours, in every notice of what somebody did as this person
 
 A value that a message does not use may be given all the same.
 """
@@ -57,9 +61,8 @@ _templates = Environment(
 )
 
 _NO_NAME = "IMS"  # a name of which nothing can be shown
-_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "link": 500} | dict.fromkeys(
-    ("inviter", "by", "person"), 100
-)
+_LONGEST = {"account_name": 200, "account_short": 40, "browser": 100, "address": 320, "link": 500, "not_me_link": 500}
+_LONGEST |= dict.fromkeys(("inviter", "by", "person", "about_name"), 100)
 _LONGEST_SENDER_NAME = 64
 _LONGEST_OTHER = 255  # no host or address is longer
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -173,6 +173,14 @@ class OneTimeCodes:
             .values(voided_at=self.clock.now())
         )
 
+    def void_all(self, tx: Session, user_id: str) -> None:
+        """End whatever is open for this person, in every task."""
+        tx.execute(
+            update(Challenge)
+            .where(Challenge.user_id == user_id, Challenge.consumed_at.is_(None), Challenge.voided_at.is_(None))
+            .values(voided_at=self.clock.now())
+        )
+
     def code(self, challenge: Challenge) -> str:
         """The digits of the newest code; for the worker alone, at the moment of sending."""
         return self._hotp(challenge).at(challenge.counter)

@@ -31,7 +31,6 @@ Audience = Literal["team", "investors"]
 Method = Literal["email", "sms", "totp"]
 Role = Literal["super_admin", "admin", "crm_only", "kpi_only", "project_only"]
 LimitName = Literal[
-    "password_per_user",
     "password_per_address",
     "password_per_account",
     "code_per_user",
@@ -40,6 +39,8 @@ LimitName = Literal[
     "send_per_user",
     "send_per_address",
     "verify_mail_per_user",
+    "reset_per_user",
+    "reset_per_address",
     "client_auth_failures",
     "token_per_client",
     "authorize_per_address",
@@ -307,7 +308,6 @@ class PermissionPolicy(Section):
 class Limits(Section):
     """The closed set of limits; each holds all its rates at once."""
 
-    password_per_user: Rates
     password_per_address: Rates
     password_per_account: Rates
     code_per_user: Rates
@@ -316,6 +316,8 @@ class Limits(Section):
     send_per_user: Rates
     send_per_address: Rates
     verify_mail_per_user: Rates
+    reset_per_user: Rates
+    reset_per_address: Rates
     client_auth_failures: Rates
     token_per_client: Rates
     authorize_per_address: Rates
@@ -324,10 +326,37 @@ class Limits(Section):
     user_code_per_address: Rates
 
 
+class WrongPasswordPolicy(Section):
+    """Wrong passwords for one person: `tries` are free, then pauses double. NIST SP 800-63B-4 3.2.2: 100 in a row at most."""
+
+    tries: int = Field(ge=1, le=50)
+    within: Duration = Field(ge=MINUTE, le=DAY)
+    first_pause: Duration = Field(ge=SECOND, le=HOUR)
+    longest_pause: Duration = Field(ge=SECOND, le=DAY)
+    stop_after: int = Field(ge=5, le=100)
+
+    @field_validator("longest_pause")
+    @classmethod
+    def _pauses_grow(cls, value: timedelta, info: ValidationInfo) -> timedelta:
+        first = info.data.get("first_pause")
+        if first and value < first:
+            raise ValueError(f"must not be shorter than first_pause, {format_duration(first)}")
+        return value
+
+    @field_validator("stop_after")
+    @classmethod
+    def _stops_after_the_free_tries(cls, value: int, info: ValidationInfo) -> int:
+        tries = info.data.get("tries")
+        if tries and value < tries:
+            raise ValueError(f"must not be below tries, {tries}")
+        return value
+
+
 class ThrottlePolicy(Section):
     """throttle.yaml: how often is too often."""
 
     version: Literal["authsvc/throttle/1"] = Field(alias="schema")
+    wrong_passwords: WrongPasswordPolicy
     limits: Limits
 
     def rates(self, name: LimitName) -> tuple[Rate, ...]:

@@ -31,6 +31,10 @@ class Browsers:
         """Whether this person signed in on this browser before."""
         return bool(secret) and tx.get(KnownBrowser, (user_id, self.digest(secret or ""))) is not None
 
+    def digests(self, tx: Session, user_id: str) -> list[str]:
+        """The browsers this person has used, as they are kept."""
+        return list(tx.scalars(select(KnownBrowser.browser_digest).where(KnownBrowser.user_id == user_id)))
+
     def note(self, tx: Session, user_id: str, secret: str) -> bool:
         """Note a finished sign-in; True when the browser is new to a person who has used others."""
         now, digest = self.clock.now(), self.digest(secret)

@@ -89,6 +89,19 @@ class Sessions:
         in_time = self._is_in_time(session.expires_at, session.last_seen_at)
         return session.ended_at is None and in_time and session.membership.is_active
 
+    def was_idle(self, tx: Session, secret: str | None) -> bool:
+        """Whether the session behind a cookie ended for want of use: neither signed out nor at its absolute end."""
+        if not secret or len(secret) > 64:
+            return False
+        row = tx.execute(
+            select(BrowserSession.ended_at, BrowserSession.expires_at, BrowserSession.last_seen_at).where(
+                BrowserSession.secret_digest == self.digester.digest(PURPOSE, secret)
+            )
+        ).one_or_none()
+        now = self.clock.now()
+        idle = row is not None and row.ended_at is None and now - row.last_seen_at >= self.policy.idle
+        return idle and row is not None and now < row.expires_at
+
     def touch(self, session: BrowserSession) -> None:
         """Note that the browser was seen; at most once a minute is worth a write."""
         if self.clock.now() - session.last_seen_at >= SEEN_EVERY:

@@ -1,6 +1,7 @@
 """How often one may try: exact counters in SQL, coarse windows per network address."""
 
 from authsvc.throttle.counters import Throttle, Wait
+from authsvc.throttle.streaks import WrongPasswords
 from authsvc.throttle.window import AddressWindows
 
-__all__ = ["AddressWindows", "Throttle", "Wait"]
+__all__ = ["AddressWindows", "Throttle", "Wait", "WrongPasswords"]

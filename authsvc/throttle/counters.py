@@ -20,10 +20,11 @@ _US = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Wait:
-    """The limit is reached; the next try is accepted at `until`."""
+    """The limit is reached; the next try is accepted at `until`. `only_reset`: by then none is, only a new password helps."""
 
     limit: str
     until: datetime
+    only_reset: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from werkzeug.wrappers import Request, Response
 SESSION = "sid"
 ATTEMPT = "attempt"
 BROWSER = "browser"
+#: The address typed on the sign-in page, and the secret of a mailed link.
+TYPED, LINK = "typed", "link"
 #: Longest value we ever set; a longer one is not ours.
 LONGEST = 200
 

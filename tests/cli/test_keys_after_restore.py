@@ -12,6 +12,7 @@ from authsvc.clock import FixedClock
 from authsvc.db import Database
 from authsvc.tables import metadata
 from tests.support.key_ring import Operator
+from tests.support.links import newest_link
 from tests.support.service import CALLBACK, DANA, PASSWORD, pkce
 
 PRIYA = "priya@northgate.example"
@@ -61,6 +62,10 @@ def test_tk_15_nothing_that_ended_since_the_backup_lives_again(operator: Operato
     priya.submit(email=PRIYA, password=PASSWORD)
     texted = service.code_for(PRIYA)
 
+    forgetful = service.person()
+    forgetful.open("/forgot")
+    forgetful.submit(email=DANA)
+    link = newest_link(service, "reset")
     put_back = backup(database)
     assert operator.refresh(tokens).status_code == 200
     service.redeem(dana, verifier)
@@ -77,6 +82,7 @@ def test_tk_15_nothing_that_ended_since_the_backup_lives_again(operator: Operato
         "challenges": 1,
         "attempts": 2,
         "requests": 2,
+        "links": 1,
         "devices": 1,
     }
     assert operator.refresh(tokens).json["error"] == "invalid_grant"
@@ -88,6 +94,7 @@ def test_tk_15_nothing_that_ended_since_the_backup_lives_again(operator: Operato
     assert dana.here.h1 == "Enter your code"
     priya.submit(code=texted)
     assert priya.here.h1 != "You’re signed in"
+    assert service.person().open(link).h1 == "This link was replaced"
     [row] = service.events("database.cleaned_after_restore")
     assert row.fields == ended
     assert not service.events("token.code_reused")

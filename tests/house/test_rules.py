@@ -80,7 +80,7 @@ def test_only_app_and_commands_reach_every_service() -> None:
     users = {path.relative_to(ROOT / "authsvc") for path in SOURCE if "web.context import services" in path.read_text()}
     below = {path for path in users if not path.name.endswith(("views.py", "pages.py"))}
     assert below <= {
-        *(Path("login") / name for name in ("journey.py", "stale.py", "confirm.py", "tab.py")),
+        *(Path("login") / name for name in ("journey.py", "stale.py", "confirm.py", "tab.py", "notes.py")),
         *(Path("sessions") / name for name in ("guards.py", "shell.py")),
         *(Path("web") / name for name in ("problems.py", "health.py")),
     }

@@ -116,7 +116,7 @@ def test_the_page_of_a_forged_form_leads_nowhere_else(service: Service) -> None:
     for path in ("//evil.example/", "/%5Cevil.example/", "/nowhere", "/sign-in%5Cx", "//evil.example/sign-in"):
         answer = service.machine().post(path, base_url=ISSUER, data={"x": "1"})
         assert answer.status_code in (400, 404)
-        assert 'href="/sign-in"' in answer.text
+        assert '="/sign-in"' in answer.text
         assert "evil" not in answer.text
 
 

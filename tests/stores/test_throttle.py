@@ -23,7 +23,7 @@ def throttle(clock: FixedClock) -> Throttle:
     return Throttle(load(None).throttle, DIGESTER, clock)
 
 
-def take(database: Database, throttle: Throttle, limit: str = "password_per_user", key: str = "dana") -> Wait | None:
+def take(database: Database, throttle: Throttle, limit: str = "send_per_user", key: str = "dana") -> Wait | None:
     """One try in a transaction of its own."""
     with database.transaction() as tx:
         return throttle.take(tx, limit, key)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def test_a_success_gives_its_slot_back(database: Database, throttle: Throttle) -
     for _ in range(40):
         assert take(database, throttle) is None
         with database.transaction() as tx:
-            throttle.give_back(tx, "password_per_user", "dana")
+            throttle.give_back(tx, "send_per_user", "dana")
 
 
 def test_every_rate_of_a_limit_holds_at_once(database: Database, throttle: Throttle, clock: FixedClock) -> None:
@@ -75,7 +75,7 @@ def test_keys_and_limits_have_buckets_of_their_own(database: Database, throttle:
         take(database, throttle)
     assert take(database, throttle) is not None
     assert take(database, throttle, key="priya") is None
-    assert take(database, throttle, "send_per_user") is None
+    assert take(database, throttle, "send_per_destination") is None
 
 
 def test_keys_are_kept_as_digests(database: Database, throttle: Throttle) -> None:

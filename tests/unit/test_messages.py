@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import authsvc.messaging
+from authsvc.accounts.notices import ABOUT_OTHERS
 from authsvc.messaging.gsm7 import plain_name, septets
 from authsvc.messaging.message import Channel
 from authsvc.messaging.render import (
@@ -38,12 +41,29 @@ VALUES = {
     "methods": "Email and SMS",
     "left": "9 are left.",
     "new_address": "d•••@northgate.example",
+    "about_name": "Dana Whitfield",
+    "what": "reset by email",
+    "inviter": "Dana Whitfield",
+    "person": "Priya Raman",
+    "verb": "has",
+    "address": "dana@northgate.example",
+    "works_for": "30 minutes",
+    "link": "https://login.ims.example/reset/" + "0" * 64,
+    "not_me_link": "https://login.ims.example/not-me/" + "0" * 64,
 }
-EMAILS = (
-    *("sign_in_code", "verify_email_code", "notice_phone_added", "notice_new_device", "notice_mfa"),
-    *("notice_phone_changed", "notice_phone_removed", "notice_email_changed", "notice_password_changed"),
+CODES = ("sign_in_code", "verify_email_code")
+OWN_NOTICES = (
+    *("notice_phone_added", "notice_new_device", "notice_password_changed"),
+    *("notice_phone_changed", "notice_phone_removed", "notice_email_changed"),
     *("notice_app_added", "notice_app_removed", "notice_recovery_codes", "notice_recovery_code_used"),
 )
+OTHER_NOTICES = (
+    *("notice_member_reset", "notice_invitation_wanted", "notice_mfa"),
+    *("notice_data_access", "notice_second_step_reset"),
+)
+INVITATIONS = ("invitation_new", "invitation_existing")
+LINKED = ("reset_password", "verify_email_link", *OWN_NOTICES)
+EMAILS = (*CODES, *OTHER_NOTICES, *INVITATIONS, *LINKED)
 TEXTS = ("sign_in_code", "phone_code")
 NASTY_NAMES = (
     "<script>alert(1)</script>",
@@ -207,7 +227,28 @@ def test_no_account_name_adds_an_element_or_a_line(name: str, account: str) -> N
         part.encode("utf-8")
 
 
-@pytest.mark.parametrize("name", EMAILS)
+@pytest.mark.parametrize("name", LINKED)
+def test_a_mail_with_a_link_has_one_button_and_the_bare_address(name: str) -> None:
+    """S25. It leads to us alone, fetches nothing, and the address stands alone in its line, so that nothing cuts it."""
+    mail = email(name)
+    elements = Elements(mail.html)
+    link = VALUES["not_me_link" if name in OWN_NOTICES else "link"]
+
+    assert elements.names.count("a") == 1
+    assert set(re.findall(r'href="([^"]*)"', mail.html)) == {link}
+    assert not {"img", "link", "script", "iframe", "form"} & set(elements.names)
+    assert mail.text.splitlines().count(link) == 1
+
+
+def test_every_notice_offers_this_was_not_me() -> None:
+    """NIST SP 800-63B-4 4: whoever did it, the owner of the address can end it from the mail."""
+    folder = Path(authsvc.messaging.__file__).parent / "templates"
+    notices = {path.name for path in folder.glob("notice_*")}
+    silent = {name for name in notices if "not_me_link" not in (folder / name / "body.txt").read_text()}
+    assert silent == ABOUT_OTHERS
+
+
+@pytest.mark.parametrize("name", [*CODES, *OTHER_NOTICES])
 def test_a_mail_fetches_nothing_and_links_nowhere(name: str) -> None:
     """S25: no images, no links but plain text host. Nothing in it reports that it was opened."""
     elements = Elements(email(name).html)

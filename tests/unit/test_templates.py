@@ -43,7 +43,7 @@ FOREIGN = "Enter a US number. Numbers from other countries aren’t supported at
 BLOCKED = "Your carrier is blocking our texts to this number. Reply START to the last one, or get the code by email."
 CODE_STATE = {"works_until": UNTIL, "digits": 6, "errors": {}, "notice": None, "warning": None, "wait_s": 30}
 SIGN_IN = {"email": "", "errors": {}, "heading_error": None, "failed": False, "note": None, "forgot_url": "/forgot",
-           "action": "/sign-in"}
+           "throttled": False, "action": "/sign-in"}
 REFUSED = SIGN_IN | {"failed": True, "heading_error": "We couldn’t sign you in", "email": "dana@northgate.example"}
 METHOD = {"methods": [SMS, EMAIL], "selected": "sms", "errors": {}, "notice": None, "action": "/sign-in/method",
           "restart_url": "/sign-in?restart=1", "why": WHY, "account_asks": True, "sends": True}
@@ -64,6 +64,9 @@ LINK = {"heading": "This link has expired", "text": "Sign in and we’ll send a 
         "button_label": "Go to sign in", "button_url": "/sign-in", "second_label": None, "second_url": None}
 SIGN_OUT = {"email": "dana@northgate.example", "device_until": "Dec 22", "stay_url": "/", "action": "/sign-out",
             "hidden": {"state": "xyz"}}
+SENT = {"works_for": "30 minutes", "notice": None, "warning": None, "can_send_again": True, "action": "/", "other_url": "/"}
+RESET = {"email": "dana@northgate.example", "min_length": 15, "errors": {}, "action": "/", "who": "new", "inviter": "Marcus",
+         "joins_as": "a Team Member", "name": "", "happened": "Somebody signed in as you."}
 ERROR = {"heading": "Page not found", "text": "Check the address for a typing mistake.", "reference": "4F7K-22QX",
          "button_label": "Go to sign in", "button_url": "/sign-in"}
 BARE = {"heading": "Something went wrong on our side", "text": "Nothing was changed. Try again in a minute.",
@@ -72,7 +75,7 @@ BARE = {"heading": "Something went wrong on our side", "text": "Nothing was chan
 # name of the sample -> template, its variables, the screen in the title
 PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "sign-in": ("login/sign_in.html", SIGN_IN, "Sign in"),
-    "sign-in-noted": ("login/sign_in.html", SIGN_IN | {"note": "You’re signed out.", "forgot_url": None}, "Sign in"),
+    "sign-in-noted": ("login/sign_in.html", SIGN_IN | {"note": "You’re signed out."}, "Sign in"),
     "sign-in-refused": ("login/sign_in.html", REFUSED, "Error: Sign in"),
     "sign-in-empty": ("login/sign_in.html", SIGN_IN | {"errors": {
         "email": "Enter your email address", "password": "Enter your password"}}, "Error: Sign in"),
@@ -97,6 +100,11 @@ PAGES: dict[str, tuple[str, dict[str, Any], str]] = {
     "link-used": ("link_unusable.html", LINK | {"second_label": "Reset", "second_url": "/"}, LINK["heading"]),
     "sign-out": ("login/sign_out.html", SIGN_OUT, "Sign out"),
     "signed-in": ("login/signed_in.html", SIGN_OUT | {"portal_url": "/p", "sign_out_url": "/o"}, "You’re signed in"),
+    "forgot": ("login/forgot.html", SIGN_IN | {"sign_in_url": "/"}, "Reset your password"),
+    "forgot-sent": ("login/forgot_sent.html", SENT, "Check your email"),
+    "reset": ("login/reset.html", RESET | {"errors": {"password": "Enter a new password"}}, "Error: Choose a new password"),
+    "invite": ("login/invite.html", RESET, "Join Northgate Capital Partners"),
+    "not-me": ("login/not_me.html", RESET, "Was this not you?"),
     "error": ("error.html", ERROR, "Page not found"),
     "error-no-way-out": ("error.html", ERROR | {"button_label": None, "button_url": None}, "Page not found"), **DEVICE_PAGES,
 }
@@ -290,14 +298,6 @@ def test_a_refused_sign_in_marks_both_fields_and_keeps_only_the_email() -> None:
     assert document.by_id("refused").text == "Check your email and password, then try again."
     assert document.by_id("email").attributes["value"] == "dana@northgate.example"
     assert "value" not in document.by_id("password").attributes
-
-
-def test_pages_read_well_without_a_password_reset() -> None:
-    """`forgot_url` is None while there is no such page: link and sentence are left out."""
-    refused = render("login/sign_in.html", **(REFUSED | {"forgot_url": None}))
-    stopped = render("login/too_many_codes.html", **(STOPPED | {"forgot_url": None}))
-    for html in (html_of("sign-in-noted"), refused, stopped):
-        assert not re.search(r"[Ff]orgot|choose a new|If this was|None", html)
 
 
 @pytest.mark.parametrize(("name", "texted"), [("code", False), ("code-texted", True), ("verify", False)])

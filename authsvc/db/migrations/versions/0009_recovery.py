@@ -26,6 +26,8 @@ def upgrade() -> None:
     with op.batch_alter_table('failure_streak', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_failure_streak_last_at'), ['last_at'], unique=False)
 
+    op.add_column('invitation', sa.Column('wanted_at', sa.DateTime(timezone=True), nullable=True))
+
     with op.batch_alter_table('mailed_link', schema=None) as batch_op:
         batch_op.add_column(sa.Column('account_id', sa.String(length=64), nullable=True))
         batch_op.add_column(sa.Column('about', sa.JSON(), nullable=True))
@@ -33,6 +35,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    with op.batch_alter_table('invitation', schema=None) as batch_op:
+        batch_op.drop_column('wanted_at')
+
     with op.batch_alter_table('mailed_link', schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f('fk_mailed_link_account_id_account'), type_='foreignkey')
         batch_op.drop_column('about')
