@@ -22,7 +22,7 @@ bp = Blueprint("links", __name__, template_folder="templates")
 HAPPENED = {
     "notice_new_device": "Somebody signed in as you on {at} from {browser}.",
     "notice_phone_added": "The phone number ending in {phone_ending} was added for your sign-in codes on {at} from {browser}.",
-    "notice_phone_changed": "The phone for your sign-in codes was changed to the number ending in {phone_ending} on {at} from {browser}.",
+    "notice_phone_changed": "Your sign-in codes now go to the number ending in {phone_ending}; changed on {at} from {browser}.",
     "notice_phone_removed": "The phone number ending in {phone_ending} was removed on {at} from {browser}.",
     "notice_email_changed": "Your email address was changed to {new_address} on {at} from {browser}.",
     "notice_app_added": "An authenticator app was set up for your sign-in on {at} from {browser}.",
