@@ -1,100 +1,32 @@
-"""The table of contents: every part of the service, built once, in start-up order."""
+"""The table of contents: which pages and endpoints there are, which job is done by whom, what is tidied up when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from flask import Flask
 from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
-from sqlalchemy.orm import Session
 
-from authsvc.account_settings.closing import Closing
-from authsvc.account_settings.data_access import DataAccess
-from authsvc.account_settings.joining import Joining
-from authsvc.account_settings.members import Members
-from authsvc.account_settings.mfa_switch import MfaSwitch
-from authsvc.account_settings.own_email import OwnEmail
-from authsvc.account_settings.own_password import OwnPassword
-from authsvc.account_settings.own_phone import OwnPhone
-from authsvc.account_settings.reminders import Reminders
-from authsvc.account_settings.resets import Resets
-from authsvc.account_settings.roles import Roles
 from authsvc.accounts.invitation_mail import InvitationDelivery
-from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.link_delivery import LinkDelivery
-from authsvc.accounts.links import Links
-from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
-from authsvc.accounts.queries import account_by_slug
 from authsvc.admin import activity_views, investor_views, member_views, settings_views, team_views
-from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
-from authsvc.cache import Cache
-from authsvc.clock import Clock, SystemClock
-from authsvc.crypto.passwords import HashingLane, Passwords
-from authsvc.crypto.seal import Sealer, derive
-from authsvc.crypto.tokens import Digester
-from authsvc.db import Database
-from authsvc.devices.remember import KEPT, Devices
-from authsvc.errors import AuthsvcError
-from authsvc.jobs import Queue
+from authsvc.devices.remember import KEPT
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
-from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login import account_views, confirm, invite_views, link_views, recovery_views, stale, step_views
 from authsvc.login import app_views as login_app_views
 from authsvc.login import views as login_views
-from authsvc.login.attempt import Attempts
-from authsvc.login.finish import Finish
-from authsvc.login.flow import Flow
 from authsvc.login.journey import Stale
-from authsvc.login.own_codes import OwnCodes
-from authsvc.login.password import PasswordStep
-from authsvc.login.recovery import Recovery
-from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE, Courier
-from authsvc.messaging.message import MessageSender
-from authsvc.messaging.senders import sender_for
-from authsvc.mfa.challenge import OneTimeCodes
+from authsvc.messaging.courier import SEND_CODE, SEND_INVITATION, SEND_LINK, SEND_NOTICE
 from authsvc.mfa.delivery import CodeDelivery
-from authsvc.mfa.enrolment import AuthenticatorApps
-from authsvc.mfa.exchange import CodeExchange
-from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.oauth import views as oauth_views
-from authsvc.oauth.asking import Asking
-from authsvc.oauth.assertions import Assertions
-from authsvc.oauth.authorization_request import Reader
-from authsvc.oauth.authorize import AuthorizationEndpoint
-from authsvc.oauth.backchannel_logout import SEND_LOGOUT, LogoutDeliveries, LogoutFanOut, LogoutTokens
-from authsvc.oauth.client_auth import ClientAuthenticator
-from authsvc.oauth.client_keys import ClientKeys
-from authsvc.oauth.clients import Registry
-from authsvc.oauth.codes import Codes
-from authsvc.oauth.consent import Consents
+from authsvc.oauth.backchannel_logout import SEND_LOGOUT, LogoutFanOut
 from authsvc.oauth.device import views as device_views
-from authsvc.oauth.device.codes import DeviceCodes
-from authsvc.oauth.discovery import Documents
-from authsvc.oauth.families import Families
-from authsvc.oauth.guarded_fetch import GuardedFetch
-from authsvc.oauth.id_token_hint import Hints
-from authsvc.oauth.initial_access import InitialAccess
-from authsvc.oauth.logout import Logout
 from authsvc.oauth.machine import endpoints
-from authsvc.oauth.par import PushEndpoint
-from authsvc.oauth.pushed import PushedRequests
-from authsvc.oauth.refresh import RefreshTokens
-from authsvc.oauth.registration import Registration
 from authsvc.oauth.registration_endpoint import RegistrationEndpoint
-from authsvc.oauth.request_object import RequestObjects
-from authsvc.oauth.revocation import RevokedTokens
-from authsvc.oauth.server import AuthorizationServer
-from authsvc.oauth.subjects import Subjects
-from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
-from authsvc.oauth.userinfo import UserInfo
-from authsvc.policy.load import Policies, load
 from authsvc.profile import (
     app_views,
     details_views,
@@ -104,287 +36,17 @@ from authsvc.profile import (
     phone_views,
     security_views,
 )
+from authsvc.services import Services
 from authsvc.sessions import guards
-from authsvc.sessions.browsers import Browsers
-from authsvc.sessions.session import SESSION_ENDED, Sessions
-from authsvc.settings import Settings
-from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
-from authsvc.throttle.lockout import Pauses
+from authsvc.sessions.session import SESSION_ENDED
 from authsvc.web import brand_views, csrf, headers, health, problems
-from authsvc.web.assets import Assets
 from authsvc.web.client_ip import OwnHost, TrustedProxies
 from authsvc.web.context import EXTENSION
-from authsvc.web.cookies import Cookies
 from authsvc.web.front import MachineFront
 from authsvc.web.observe import Observe
-from authsvc.web.page import SUPPORT_EMAIL
 
 #: A page's form is a few fields; a larger body is refused unread (security.md PL-02).
 LARGEST_FORM = 64 * 1024
-
-
-@dataclass(frozen=True)
-class Services:
-    """Every part, for views and commands. Below them, parts are handed only what they use."""
-
-    settings: Settings
-    policies: Policies
-    clock: Clock
-    database: Database
-    cache: Cache
-    audit: AuditLog
-    digester: Digester
-    ring: KeyRing
-    passwords: Passwords
-    lane: HashingLane
-    queue: Queue
-    courier: Courier
-    throttle: Throttle
-    pauses: Pauses
-    wrong: WrongPasswords
-    windows: AddressWindows
-    links: Links
-    devices: Devices
-    sessions: Sessions
-    browsers: Browsers
-    codes: OneTimeCodes
-    apps: AuthenticatorApps
-    recovery_codes: RecoveryCodes
-    exchange: CodeExchange
-    own_email: OwnEmail
-    own_phone: OwnPhone
-    own_password: OwnPassword
-    attempts: Attempts
-    invitations: Invitations
-    joining: Joining
-    members: Members
-    roles: Roles
-    data_access: DataAccess
-    resets: Resets
-    closing: Closing
-    password_step: PasswordStep
-    flow: Flow
-    own_codes: OwnCodes
-    finish: Finish
-    recovery: Recovery
-    registry: Registry
-    fetch: GuardedFetch
-    client_keys: ClientKeys
-    registration: Registration
-    initial_access: InitialAccess
-    logout_deliveries: LogoutDeliveries
-    families: Families
-    server: AuthorizationServer
-    authorization: AuthorizationEndpoint
-    par: PushEndpoint
-    userinfo: UserInfo
-    assertions: Assertions
-    device_codes: DeviceCodes
-    revoked_tokens: RevokedTokens
-    documents: Documents
-    logout: Logout
-    mfa_switch: MfaSwitch
-    reminders: Reminders
-    assets: Assets
-    cookies: Cookies
-    browser_lasts: timedelta = timedelta(days=365)
-    #: web/ is below accounts/, so it is handed the one look-up it needs.
-    account_by_slug: Callable[[Session, str], Account | None] = account_by_slug
-
-
-def build(
-    settings: Settings,
-    *,
-    clock: Clock | None = None,
-    policies: Policies | None = None,
-    senders: Mapping[str, MessageSender] | None = None,
-    ring: KeyRing | None = None,
-) -> Services:
-    """Build every part from the settings. Tests pass a clock, policies, senders or a ring of their own.
-
-    Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
-    """
-    clock = clock or SystemClock()
-    policies = policies or load(settings.policies_dir)
-    database = Database(settings.database_url, pool=settings.threads + 2)
-    cache = Cache(settings.redis_url)
-    audit = AuditLog(clock, policies.short_hash)
-    # Keyed by the oldest secret of the list, so that putting a new one in front signs nobody out.
-    digester = Digester(derive(settings.secrets[-1], "digest"))
-    sealer = Sealer(settings.secrets, "fields")
-    if ring is None:
-        try:
-            ring = open_ring(settings, clock, database)
-        except AuthsvcError:
-            database.dispose()  # a ring in it was read over one of its connections
-            raise
-    costs = policies.password.hash
-    passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
-    queue = Queue(clock, cache)
-    courier = Courier(
-        queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
-    )
-    throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
-    wrong = WrongPasswords(policies.throttle, digester, clock)
-    windows = AddressWindows(policies.throttle, cache)
-    # A key of its own: its digests of row ids are secrets that travel.
-    links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
-    devices = Devices(policies.mfa.remembered_device, digester, clock, audit)
-    sessions = Sessions(policies.sessions, digester, clock, audit, queue)
-    browsers = Browsers(digester, clock)
-    codes = OneTimeCodes(policies.mfa, sealer, clock)
-    exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
-    own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
-    attempts = Attempts(policies.sessions, digester, clock)
-    apps = AuthenticatorApps(
-        policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
-    )
-    recovery_codes = RecoveryCodes(digester, courier, clock, audit)
-    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
-    registry = Registry(database, digester, clock=clock)
-    fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
-    invitations = Invitations(policies.sessions, links, clock, audit)
-    data_access = DataAccess(policies.permissions, devices, courier, clock, audit)
-    families = Families(policies, sessions, devices, clock, audit)
-    subjects = Subjects(digester)
-    registration = Registration(registry, families, fetch, digester, clock, audit)
-    id_tokens = IdTokens(IdTokenSettings(settings.issuer, ring, policies.tokens, clock))
-    refresh_tokens = RefreshTokens(policies.tokens.refresh, families, digester, clock, audit)
-    client_keys = ClientKeys(fetch, clock)
-    assertions = Assertions(settings.issuer, registry, client_keys, policies.tokens.clock_skew, digester, clock)
-    device_codes = DeviceCodes(policies.tokens.device_code, families, digester, clock, audit)
-    server = AuthorizationServer(
-        issuer=settings.issuer,
-        registry=registry,
-        authenticator=ClientAuthenticator(registry, windows, assertions, audit),
-        codes=Codes(policies.tokens.authorization_code, families, digester, clock, audit),
-        refresh_tokens=refresh_tokens,
-        access_tokens=AccessTokens(issuer=settings.issuer, ring=ring, policy=policies.tokens, clock=clock),
-        id_tokens=id_tokens,
-        subjects=subjects,
-        device_codes=device_codes,
-        audit=audit,
-        tx=database.current,
-    )
-    consents = Consents(clock, audit)
-    hints, client_keys = Hints(settings.issuer, ring), ClientKeys(fetch, clock)
-    reader = Reader(
-        registry,
-        RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
-        PushedRequests(policies.tokens.pushed_request, digester, clock),
-    )
-    return Services(
-        settings=settings,
-        policies=policies,
-        clock=clock,
-        database=database,
-        cache=cache,
-        audit=audit,
-        digester=digester,
-        ring=ring,
-        passwords=passwords,
-        lane=HashingLane(waiting=max(1, settings.threads - 3)),
-        queue=queue,
-        courier=courier,
-        throttle=throttle,
-        pauses=pauses,
-        wrong=wrong,
-        windows=windows,
-        links=links,
-        devices=devices,
-        sessions=sessions,
-        browsers=browsers,
-        codes=codes,
-        apps=apps,
-        recovery_codes=recovery_codes,
-        exchange=exchange,
-        own_email=own_email,
-        own_phone=OwnPhone(policies.mfa, exchange, codes, devices, courier, digester, clock, audit),
-        own_password=OwnPassword(sessions, devices, own_email, courier, clock, audit),
-        attempts=attempts,
-        invitations=invitations,
-        joining=Joining(invitations, sessions, devices, clock),
-        members=Members(
-            invitations,
-            sessions,
-            devices,
-            courier,
-            throttle,
-            windows,
-            policies.permissions,
-            policies.mfa.code.resend_after,
-            clock,
-            audit,
-            attempts.end_all,
-        ),
-        roles=Roles(data_access, audit),
-        data_access=data_access,
-        closing=Closing(devices, clock, audit),
-        resets=Resets(devices, courier, throttle, clock, audit, attempts.end_all),
-        password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
-        flow=flow,
-        own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
-        finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
-        recovery=Recovery(
-            policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
-        ),
-        registry=registry,
-        fetch=fetch,
-        client_keys=client_keys,
-        registration=registration,
-        initial_access=InitialAccess(digester, clock, audit),
-        logout_deliveries=LogoutDeliveries(
-            database, registry, LogoutTokens(settings.issuer, ring, id_tokens, clock, subjects.sub), fetch, clock, audit
-        ),
-        families=families,
-        server=server,
-        authorization=AuthorizationEndpoint(
-            reader=reader,
-            server=server,
-            hints=hints,
-            asking=Asking(sessions, families, consents, policies.mfa, courier.channels, clock),
-            families=families,
-            consents=consents,
-            clock=clock,
-            audit=audit,
-        ),
-        par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
-        userinfo=UserInfo(settings.issuer, ring, families, registry, clock),
-        assertions=assertions,
-        device_codes=device_codes,
-        revoked_tokens=RevokedTokens(digester, audit),
-        documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
-        logout=Logout(server, ring, subjects.sub),
-        mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
-        reminders=Reminders(courier, throttle, clock, audit),
-        assets=Assets(),
-        cookies=Cookies(secure=settings.is_https),
-    )
-
-
-def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:
-    """The key ring; made here in development only. Raises: RingIsEmpty in production: no process invents a key silently."""
-    ring = KeyRing.open(
-        settings.keys_url,
-        sealer=Sealer(settings.secrets, "keyring"),
-        clock=clock,
-        database=database,
-        aws_endpoint_url=settings.aws_endpoint_url,
-    )
-    if not ring.entries():
-        if settings.is_production:
-            raise RingIsEmpty
-        ring.create_first_keys()
-    ring.prove()
-    return ring
-
-
-def open_senders(settings: Settings) -> dict[str, MessageSender]:
-    """The senders by channel; a channel without one is not offered to anybody."""
-    senders = {"email": sender_for(settings.email_url, email_from=settings.email_from)}
-    if not settings.sms_url.startswith("none:"):
-        senders["sms"] = sender_for(settings.sms_url, email_from=settings.email_from)
-    return senders
 
 
 def create_app(services: Services) -> Flask:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from authsvc import logs
-from authsvc.app import build, create_app
+from authsvc.app import create_app
+from authsvc.services import build
 from authsvc.settings import Settings
 
 settings = Settings.read()

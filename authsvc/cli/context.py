@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from functools import cached_property
 
-from authsvc import app, logs
+from authsvc import logs, services
 from authsvc.audit import AuditLog
 from authsvc.clock import Clock, SystemClock
 from authsvc.db import Database
@@ -50,6 +50,6 @@ class LazyServices:
         return AuditLog(self.clock, self.policies.short_hash)
 
     @cached_property
-    def services(self) -> app.Services:
+    def services(self) -> services.Services:
         """Everything. Raises: whatever would make a half-configured service."""
-        return app.build(self.settings, clock=self.clock, policies=self.policies)
+        return services.build(self.settings, clock=self.clock, policies=self.policies)

@@ -13,7 +13,6 @@ from authsvc.accounts import passwords as password_rules
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
 from authsvc.accounts.phone import Parsed, parse
 from authsvc.accounts.queries import account_by_slug, canonical_email, lock_account, user_by_email
-from authsvc.app import Services
 from authsvc.audit import Event
 from authsvc.cli.provisioning_file import (
     AccountFile,
@@ -29,6 +28,7 @@ from authsvc.mfa.switch import ends_remembering
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.oauth.registration import MetadataRefused
+from authsvc.services import Services
 
 
 @dataclass

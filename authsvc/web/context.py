@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from flask import current_app
 
 if TYPE_CHECKING:
-    from authsvc.app import Services
+    from authsvc.services import Services
 
 EXTENSION = "authsvc"
 

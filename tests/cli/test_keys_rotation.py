@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from authsvc.app import build, make_worker, open_ring
+from authsvc.app import make_worker
 from authsvc.clock import FixedClock
 from authsvc.db import Database
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.models import SigningKeyRow
 from authsvc.keyring.ring import RingIsEmpty
+from authsvc.services import build, open_ring
 from authsvc.settings import Settings
 from tests.support.key_ring import SERVICE_SECRET, SMALL_RSA_BITS, Operator
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from werkzeug.datastructures import MultiDict
 
-from authsvc.app import build
 from authsvc.clock import FixedClock
 from authsvc.errors import ConfigurationError
+from authsvc.services import build
 from authsvc.settings import Settings
 from tests.protocol.portal import TOKEN, USERINFO, Portal, body
 from tests.support.service import CLIENT_SECRET, ISSUER, Service, make_ring

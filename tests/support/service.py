@@ -23,7 +23,7 @@ from werkzeug.test import Client, TestResponse
 
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
 from authsvc.accounts.queries import canonical_email
-from authsvc.app import Services, build, create_app, make_worker
+from authsvc.app import create_app, make_worker
 from authsvc.audit.models import AuditEvent
 from authsvc.clock import Clock, FixedClock
 from authsvc.crypto.seal import Sealer
@@ -33,6 +33,7 @@ from authsvc.oauth.client_metadata import ClientMetadata
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.policy.load import Policies, load
+from authsvc.services import Services, build
 from authsvc.settings import Settings
 from tests.support.inbox import CODE, Inbox
 from tests.support.journey import Person

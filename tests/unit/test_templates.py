@@ -22,7 +22,9 @@ from tests.unit.device_samples import DEVICE_PAGES
 ROOT = Path(authsvc.__file__).parent
 STATIC = ROOT / "static"
 ENVIRONMENT = Environment(
-    loader=FileSystemLoader([ROOT / "templates", ROOT / "login/templates"]),
+    loader=FileSystemLoader(
+        [ROOT / "templates", *(ROOT / part / "templates" for part in ("login", "oauth", "profile", "admin"))]
+    ),
     autoescape=True,
     undefined=StrictUndefined,
 )
