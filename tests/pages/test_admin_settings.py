@@ -129,7 +129,7 @@ def test_d3_on_without_a_method_is_refused_at_the_field(service: Service) -> Non
     account = service.account()
     page = choose(admin(service, account), on=True, methods="")
     assert page.status == 422
-    assert page.text.count("Choose Email, SMS or both") == 2
+    assert page.text.count("Choose Email, SMS, Authenticator app or several") == 2
     assert not switch(service, account).enabled
 
 

@@ -50,7 +50,7 @@ def test_the_new_password_signs_in_and_the_old_one_does_not(dana: Person, servic
     assert "Your password is changed." in page.text
     assert "Last changed Nov 22, 2026." in page.text
     assert stored(service).password_changed_at == service.clock.now()
-    assert subjects(service, DANA) == ["Your password for Northgate was changed"]
+    assert subjects(service, DANA) == ["Your Northgate password was changed"]
     assert "on Nov 22, 2026, 5:00 PM EST from Chrome on macOS" in service.emails.to(DANA)[-1].text
     other = service.person()
     service.sign_in(other)
