@@ -31,6 +31,7 @@ from authsvc.accounts.models import Account
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.accounts.queries import account_by_slug
 from authsvc.admin import activity_views, investor_views, member_views, settings_views, team_views
+from authsvc.api import views as api_views
 from authsvc.audit import AuditLog
 from authsvc.audit.chain import BATCH, seal
 from authsvc.cache import Cache
@@ -69,6 +70,7 @@ from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.backchannel_logout import SEND_LOGOUT, LogoutDeliveries, LogoutFanOut, LogoutTokens
+from authsvc.oauth.callers import Callers
 from authsvc.oauth.client_auth import ClientAuthenticator
 from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
@@ -178,6 +180,7 @@ class Services:
     authorization: AuthorizationEndpoint
     par: PushEndpoint
     userinfo: UserInfo
+    callers: Callers
     assertions: Assertions
     device_codes: DeviceCodes
     revoked_tokens: RevokedTokens
@@ -266,6 +269,10 @@ def build(
         audit=audit,
         tx=database.current,
     )
+    userinfo, revoked_tokens = (
+        UserInfo(settings.issuer, ring, families, registry, clock),
+        RevokedTokens(digester, audit),
+    )
     consents = Consents(clock, audit)
     hints, client_keys = Hints(settings.issuer, ring), ClientKeys(fetch, clock)
     reader = Reader(
@@ -349,10 +356,11 @@ def build(
             audit=audit,
         ),
         par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
-        userinfo=UserInfo(settings.issuer, ring, families, registry, clock),
+        userinfo=userinfo,
+        callers=Callers(userinfo, revoked_tokens, registry),
         assertions=assertions,
         device_codes=device_codes,
-        revoked_tokens=RevokedTokens(digester, audit),
+        revoked_tokens=revoked_tokens,
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring, subjects.sub),
         mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
@@ -411,7 +419,7 @@ def create_app(services: Services) -> Flask:
         *(recovery_views, invite_views, link_views),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
         *(settings_views, investor_views, team_views, member_views, activity_views),
-        *(oauth_views, device_views, brand_views, health),
+        *(api_views, oauth_views, device_views, brand_views, health),
     ):
         app.register_blueprint(views.bp)
     front = MachineFront(
