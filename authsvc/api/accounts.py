@@ -30,10 +30,7 @@ def show_account(call: Call) -> AccountDetail:
     counts = team.counts(call.tx, one.id)
     return AccountDetail(
         **_facts(one),
-        mfa=[
-            Switch.model_validate(row, from_attributes=True)
-            for row in sorted(one.mfa, key=lambda row: row.audience)
-        ],
+        mfa=[Switch.model_validate(row, from_attributes=True) for row in sorted(one.mfa, key=lambda row: row.audience)],
         team=TeamCounts(
             active=counts.active, unverified=counts.unverified, waiting=counts.waiting, inactive=counts.inactive
         ),

@@ -78,7 +78,7 @@ class Machine:
 
     def get(self, path: str, status: int = 200, **query: Any) -> Any:
         """The JSON of an answer with this status."""
-        return body(self.call("GET", path, query_string=query), status)
+        return body(self.call("GET", path, query_string=query or None), status)
 
     def post(self, path: str, status: int = 200, **values: Any) -> Any:
         """The JSON of an answer with this status."""
