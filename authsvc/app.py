@@ -12,6 +12,7 @@ from authsvc.accounts.invitation_mail import InvitationDelivery
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.admin import activity_views, investor_views, member_views, settings_views, team_views
+from authsvc.api import views as api_views
 from authsvc.audit.chain import BATCH, seal
 from authsvc.devices.remember import KEPT
 from authsvc.jobs.worker import Chore, Worker
@@ -73,7 +74,7 @@ def create_app(services: Services) -> Flask:
         *(recovery_views, invite_views, link_views),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
         *(settings_views, investor_views, team_views, member_views, activity_views),
-        *(oauth_views, device_views, brand_views, health),
+        *(api_views, oauth_views, device_views, brand_views, health),
     ):
         app.register_blueprint(views.bp)
     front = MachineFront(

@@ -53,6 +53,7 @@ from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
 from authsvc.oauth.authorize import AuthorizationEndpoint
 from authsvc.oauth.backchannel_logout import LogoutDeliveries, LogoutTokens
+from authsvc.oauth.callers import Callers
 from authsvc.oauth.client_auth import ClientAuthenticator
 from authsvc.oauth.client_keys import ClientKeys
 from authsvc.oauth.clients import Registry
@@ -141,6 +142,7 @@ class Services:
     authorization: AuthorizationEndpoint
     par: PushEndpoint
     userinfo: UserInfo
+    callers: Callers
     assertions: Assertions
     device_codes: DeviceCodes
     revoked_tokens: RevokedTokens
@@ -229,6 +231,8 @@ def build(
         audit=audit,
         tx=database.current,
     )
+    userinfo = UserInfo(settings.issuer, ring, families, registry, clock)
+    revoked_tokens = RevokedTokens(digester, audit)
     consents = Consents(clock, audit)
     hints = Hints(settings.issuer, ring)
     reader = Reader(
@@ -312,10 +316,11 @@ def build(
             audit=audit,
         ),
         par=PushEndpoint(database, server, reader, hints, windows, policies.tokens.pushed_request),
-        userinfo=UserInfo(settings.issuer, ring, families, registry, clock),
+        userinfo=userinfo,
+        callers=Callers(userinfo, revoked_tokens, registry),
         assertions=assertions,
         device_codes=device_codes,
-        revoked_tokens=RevokedTokens(digester, audit),
+        revoked_tokens=revoked_tokens,
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, ring, subjects.sub),
         mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),

@@ -96,6 +96,21 @@ def member(tx: Session, account_id: str, membership_id: str) -> Membership | Non
     return tx.scalars(_team(account_id).where(Membership.id == membership_id)).one_or_none()
 
 
+def anywhere(tx: Session, membership_id: str) -> Membership | None:
+    """The Team Member with this id, of whichever account: for callers who then look whether it is one of theirs."""
+    if not _may_be_id(membership_id):
+        return None
+    return tx.scalars(_teams().where(Membership.id == membership_id)).one_or_none()
+
+
+def by_id(tx: Session, account_ids: Select[str], *, after: str | None, limit: int) -> list[Membership]:
+    """The members of these accounts, by id, from the one after `after` on. One statement."""
+    query = _teams().where(Membership.account_id.in_(account_ids))
+    if after is not None:
+        query = query.where(Membership.id > after)
+    return list(tx.scalars(query.order_by(Membership.id).limit(limit)))
+
+
 def is_of_another_account(tx: Session, account_id: str, membership_id: str) -> bool:
     """Whether this id names somebody, only not here: worth a row in the trail."""
     found = tx.get(Membership, membership_id) if _may_be_id(membership_id) else None
@@ -103,12 +118,16 @@ def is_of_another_account(tx: Session, account_id: str, membership_id: str) -> b
 
 
 def _team(account_id: str) -> Select[Membership]:
+    return _teams().where(Membership.account_id == account_id)
+
+
+def _teams() -> Select[Membership]:
     return (
         select(Membership)
         .join(Membership.user)
         .join(User.email)
         .outerjoin(PhoneNumber, PhoneNumber.user_id == User.id)
-        .where(Membership.account_id == account_id, Membership.audience == Audience.TEAM)
+        .where(Membership.audience == Audience.TEAM)
         .options(
             contains_eager(Membership.user).contains_eager(User.email),
             contains_eager(Membership.user).contains_eager(User.phone),

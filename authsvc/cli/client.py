@@ -8,9 +8,11 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from authsvc.cli.client_words import client_as_json, client_as_line, client_as_text, receipt_as_json
 from authsvc.cli.context import LazyServices
+from authsvc.cli.members import find_account
 from authsvc.keyring.cli import as_json_option, confirm, yes_option
 from authsvc.keyring.words import counted, local_and_utc, span
 from authsvc.oauth.backchannel_logout import receipts
@@ -59,6 +61,10 @@ resource_option = click.option(
     "--resource", "resources", multiple=True, help="An API that its tokens may be for; again for more."
 )
 
+account_option = click.option(
+    "--account", "accounts", multiple=True, help="An account that it may touch through the account API; again for more."
+)
+
 
 @click.group()
 def client() -> None:
@@ -72,6 +78,7 @@ def client() -> None:
 @party_option
 @acr_option
 @resource_option
+@account_option
 @as_json_option
 @click.pass_obj
 def create(
@@ -82,6 +89,7 @@ def create(
     first_party: bool | None,
     minimum_acr: str | None,
     resources: tuple[str, ...],
+    accounts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Make a client called NAME. Its secret, if it has one, is shown this once.
@@ -100,6 +108,7 @@ def create(
             client_id=client_id,
             minimum_acr=minimum_acr,
             resources=list(resources) or None,
+            accounts=known_accounts(tx, accounts),
         )
     _say(made, f"Client {made.client.client_id} is made.", machine=as_json)
 
@@ -140,6 +149,7 @@ def show(needs: LazyServices, client_id: str, as_json: bool) -> None:
 @party_option
 @click.option("--minimum-acr", type=click.Choice([*levels.ORDER, "none"]), help="The least acr that enters it.")
 @click.option("--resource", "resources", multiple=True, help="An API that its tokens may be for; `any` for no limit.")
+@click.option("--account", "accounts", multiple=True, help="An account of the account API; `any` for no limit.")
 @as_json_option
 @click.pass_obj
 def change(
@@ -150,6 +160,7 @@ def change(
     first_party: bool | None,
     minimum_acr: str | None,
     resources: tuple[str, ...],
+    accounts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Change fields of a client. A list that is set takes the place of the old one, whole."""
@@ -169,6 +180,7 @@ def change(
             first_party=before.first_party if first_party is None else first_party,
             minimum_acr=before.minimum_acr if minimum_acr is None else None if minimum_acr == "none" else minimum_acr,
             resources=before.resources if not resources else None if resources == ("any",) else list(resources),
+            accounts=before.accounts if not accounts else known_accounts(tx, accounts),
         )
     fields = changed.changed + rules.changed
     told = f"Changed: {', '.join(fields)}. {NOTICED}" if fields else "Nothing to change: everything is as you say."
@@ -258,6 +270,11 @@ def initial_access_token(needs: LazyServices, uses: int, expires: timedelta, as_
     click.echo(f"initial access token  {token}")
     click.echo(f"It registers {counted(uses, 'client')} within {span(expires)}, at {s.settings.issuer}/oauth/register.")
     click.echo("It is shown this once.")
+
+
+def known_accounts(tx: Session, slugs: tuple[str, ...]) -> list[str] | None:
+    """The slugs, each of an account that is there; None for no limit. Ends the command at one that is not."""
+    return None if slugs in ((), ("any",)) else [find_account(tx, slug).slug for slug in slugs]
 
 
 def _fields(sets: Iterable[str]) -> dict[str, Any]:

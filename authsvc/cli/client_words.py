@@ -20,6 +20,7 @@ def client_as_json(client: ClientView) -> dict[str, Any]:
         "first_party": client.first_party,
         "minimum_acr": client.minimum_acr,
         "resources": client.resources,
+        "accounts": client.accounts,
         "registered_itself": client.registered_itself,
         "has_secret": client.has_secret,
         "previous_secret_until": _instant(client.previous_secret_until),
@@ -58,6 +59,8 @@ def client_as_text(client: ClientView, sent: list[LogoutDelivery], now: datetime
         lines.append(_row("minimum acr", client.minimum_acr))
     if client.resources is not None:
         lines.append(_row("its tokens may be for", _words(client.resources) or "nothing"))
+    if client.accounts is not None:
+        lines.append(_row("accounts it may touch", _words(client.accounts) or "none"))
     if client.registered_itself:
         lines.append(_row("registered itself", "yes"))
     if client.previous_secret_until and client.previous_secret_until > now:

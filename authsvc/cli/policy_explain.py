@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 from sqlalchemy.orm import Session
 
-from authsvc.account_settings.mfa_switch import switch_of
+from authsvc.account_settings.explaining import explain_sign_in
 from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug, user_by_email
 from authsvc.cli.context import LazyServices
 from authsvc.errors import AuthsvcError, Kind
-from authsvc.mfa.enrolment import has_app
-from authsvc.mfa.explain import Explanation, Rule, explain
-from authsvc.mfa.rules import Wanted
+from authsvc.mfa.explain import Rule
 from authsvc.oauth.models import OAuthClient
 from authsvc.sessions import levels
 
@@ -71,43 +70,16 @@ def explain_policy(
 def _answer(
     tx: Session, needs: LazyServices, membership: Membership, client: OAuthClient | None, acr: str | None
 ) -> dict[str, Any]:
-    s, stored = needs.services, membership.account.mfa_for(membership.audience)
+    s = needs.services
     asked_by = f"acr_values{f' of the client {client.client_id}' if client else ''}: {acr}" if acr else ""
-    found: Explanation = explain(
-        s.policies.mfa,
-        membership.audience,
-        switch_of(stored) if stored else None,
-        person=s.flow.person(membership.user, app_ready=has_app(tx, membership.user.id)),
-        verified=membership.user.email.verified_at is not None,
-        wanted=Wanted(levels.rank(acr)),
-        wanted_by=asked_by,
-        channels=s.courier.channels,
+    found = asdict(
+        explain_sign_in(tx, membership, s.policies.mfa, channels=s.courier.channels, acr=acr, asked_by=asked_by)
     )
-    reasons = [_entry(membership), *found.reasons]
     if client is not None and client.minimum_acr:
         said = "is not asked of a sign-in in this release"
-        reasons.append(
-            Rule("client's minimum", said, f"the client {client.client_id}, minimum_acr {client.minimum_acr}")
-        )
-    return {
-        "audience": membership.audience,
-        "may_sign_in": membership.is_active,
-        "code_required": found.rules.code_required,
-        "methods": list(found.rules.methods),
-        "remembered_device_may_stand_in": found.rules.may_skip_code,
-        "may_be_remembered": found.rules.may_remember,
-        "reasons": [{"rule": r.rule, "answer": r.answer, "decided_by": r.decided_by} for r in reasons],
-    }
-
-
-def _entry(membership: Membership) -> Rule:
-    if membership.account.closed_at is not None:
-        return Rule("entry", "refused", "the account is closed")
-    if membership.deactivated_at is not None:
-        return Rule("entry", "refused", "the membership is inactive")
-    if membership.accepted_at is None:
-        return Rule("entry", "refused", "the invitation is not accepted")
-    return Rule("entry", "with the password", "the membership is active")
+        minimum = Rule("client's minimum", said, f"the client {client.client_id}, minimum_acr {client.minimum_acr}")
+        found["reasons"] = [*found["reasons"], asdict(minimum)]
+    return found
 
 
 def _print(account: Account, user: User, answer: dict[str, Any]) -> None:

@@ -252,6 +252,7 @@ class Provisioner:
             "first_party": wanted.first_party,
             "minimum_acr": wanted.minimum_acr,
             "resources": None if wanted.resources is None else list(wanted.resources),
+            "accounts": None if wanted.accounts is None else list(wanted.accounts),
         }
         if row is None:
             tx.add(OAuthClient(client_id=wanted.client_id, created_at=s.clock.now(), **fields))

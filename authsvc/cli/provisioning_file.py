@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from authsvc.accounts.api_scopes import API_SCOPES
 from authsvc.errors import ConfigurationError
 from authsvc.oauth.client_metadata import ClientMetadata, WebAddress, scope_names
 from authsvc.policy.load import StrictLoader
@@ -129,6 +130,8 @@ class ClientFile(ClientMetadata):
     first_party: bool = True
     minimum_acr: Literal[levels.ORDER] | None = None  # type: ignore[valid-type]  # a tuple of literals
     resources: tuple[WebAddress, ...] | None = None
+    #: What it may touch through the account API; left out: every account.
+    accounts: tuple[Annotated[str, AfterValidator(_slug)], ...] | None = None
 
     @model_validator(mode="after")
     def _has_what_it_authenticates_with(self) -> ClientFile:
@@ -144,11 +147,17 @@ class ClientFile(ClientMetadata):
         return ClientMetadata.model_validate({name: getattr(self, name) for name in ClientMetadata.model_fields})
 
 
+def _scope_of_an_api(value: str) -> str:
+    if value in API_SCOPES:
+        raise ValueError("is a scope of this service itself; name it otherwise")
+    return scope_names(value)
+
+
 class ResourceServerFile(Strict):
     """An API that tokens are for."""
 
     identifier: WebAddress
-    scopes: tuple[Annotated[str, AfterValidator(scope_names)], ...]
+    scopes: tuple[Annotated[str, AfterValidator(_scope_of_an_api)], ...]
 
 
 class ProvisioningFile(Strict):

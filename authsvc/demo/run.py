@@ -150,6 +150,7 @@ def keep_secrets(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
     kept = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.exists() else {}
     made = {
         "PORTAL_SECRET": secrets.token_urlsafe(32),
+        "DESK_SECRET": secrets.token_urlsafe(32),
         "DEMO_PASSWORD": " ".join(secrets.choice(WORDS) for _ in range(4)),
     }
     missing = {name: value for name, value in made.items() if name not in kept}

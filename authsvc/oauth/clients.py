@@ -39,6 +39,8 @@ class Client(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     digester: Digester
     #: The secret before the last rotation, while it still does.
     previous_secret_digest: str | None = None
+    #: Slugs of the accounts it may touch through the account API; None: all.
+    accounts: frozenset[str] | None = None
 
     @property
     def client_name(self) -> str:
@@ -171,6 +173,7 @@ class Registry:
             resources=None if row.resources is None else frozenset(row.resources),
             digester=self._digester,
             previous_secret_digest=row.previous_secret_digest if overlaps else None,
+            accounts=None if row.accounts is None else frozenset(row.accounts),
         )
 
     def _read(self, tx: Session | None, ask: Callable[[Session], Any]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import get_args
 
+from authsvc.accounts.api_scopes import API_SCOPES
 from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.assertions import ALGORITHMS as ASSERTION_ALGORITHMS
 from authsvc.oauth.checks import PROMPTS
@@ -136,7 +137,7 @@ class Documents:
 
     def _scopes(self) -> tuple[str, ...]:
         known = self._registry.last_scopes()
-        return (*STANDARD_SCOPES, *sorted(known))
+        return (*STANDARD_SCOPES, *API_SCOPES, *sorted(known))
 
 
 def _json(content: object, *, max_age_s: int, mimetype: str = "application/json") -> Document:

@@ -31,6 +31,8 @@ class OAuthClient(Base):
     minimum_acr: Mapped[str | None] = mapped_column(String(60))
     #: The resource servers its tokens may be for; None: any that has one of its scopes.
     resources: Mapped[list[str] | None]
+    #: Slugs of the accounts it may touch through the account API (security.md TN-13); None: all.
+    accounts: Mapped[list[str] | None]
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
 

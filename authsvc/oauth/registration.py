@@ -90,6 +90,7 @@ class ClientView:
     first_party: bool
     minimum_acr: str | None
     resources: list[str] | None
+    accounts: list[str] | None
     registered_itself: bool
     has_secret: bool
     previous_secret_until: datetime | None
@@ -115,10 +116,16 @@ def read_metadata(given: Mapping[str, Any]) -> ClientMetadata:
     except ValidationError as exc:
         raise MetadataRefused(
             [
-                Problem(".".join(map(str, error["loc"])) or "metadata", str(error["msg"]).removeprefix("Value error, "))
+                Problem(_place(error["loc"]), str(error["msg"]).removeprefix("Value error, "))
                 for error in exc.errors(include_input=False, include_url=False)
             ]
         ) from None
+
+
+def _place(loc: Iterable[str | int]) -> str:
+    """Where a problem is. A name that no field of ours can have is not repeated: it is whatever somebody sent."""
+    place = ".".join(map(str, loc))
+    return place if re.fullmatch(r"[a-z0-9_.]{1,80}", place) else "metadata"
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,10 @@ class Registration:
     digester: Digester
     clock: Clock
     audit: AuditLog
+
+    def read(self, given: Mapping[str, Any]) -> ClientMetadata:
+        """As read_metadata, for those who may not import this module."""
+        return read_metadata(given)
 
     def check_outside(self, metadata: ClientMetadata) -> None:
         """Look at what lies elsewhere, before any transaction: addresses that lead inside are refused when they are
@@ -161,6 +172,7 @@ class Registration:
         client_id: str | None = None,
         minimum_acr: str | None = None,
         resources: list[str] | None = None,
+        accounts: list[str] | None = None,
         registers_itself: bool = False,
     ) -> Issued:
         """A new client, with a secret if it authenticates with one. Call `check_outside` first.
@@ -183,6 +195,7 @@ class Registration:
             first_party=first_party,
             minimum_acr=minimum_acr,
             resources=resources,
+            accounts=accounts,
             created_at=self.clock.now(),
         )
         tx.add(row)
@@ -216,11 +229,18 @@ class Registration:
         return self._done(tx, row, secret=secret, changed=changed)
 
     def change_rules(
-        self, tx: Session, client_id: str, *, first_party: bool, minimum_acr: str | None, resources: list[str] | None
+        self,
+        tx: Session,
+        client_id: str,
+        *,
+        first_party: bool,
+        minimum_acr: str | None,
+        resources: list[str] | None,
+        accounts: list[str] | None,
     ) -> Issued:
         """What IMS alone decides about a client. Raises: NoSuchClient, ClientIsDeactivated."""
         row = self._active(tx, client_id)
-        wanted = {"first_party": first_party, "minimum_acr": minimum_acr, "resources": resources}
+        wanted = {"first_party": first_party, "minimum_acr": minimum_acr, "resources": resources, "accounts": accounts}
         changed = tuple(name for name, value in wanted.items() if getattr(row, name) != value)
         for name in changed:
             setattr(row, name, wanted[name])
@@ -280,6 +300,11 @@ class Registration:
         rows = tx.scalars(select(OAuthClient).order_by(OAuthClient.created_at, OAuthClient.client_id))
         return [_view(row) for row in rows]
 
+    def by_client_id(self, tx: Session, *, after: str | None, limit: int) -> list[ClientView]:
+        """Clients by client_id, from the one after `after` on."""
+        query = select(OAuthClient).order_by(OAuthClient.client_id).limit(limit)
+        return [_view(row) for row in tx.scalars(query.where(OAuthClient.client_id > (after or "")))]
+
     def managed(self, tx: Session, client_id: str, token: str) -> ClientView | None:
         """The active client that this registration access token was issued to (RFC 7592 2); None for any other pair."""
         row = tx.scalars(
@@ -334,6 +359,7 @@ def _view(row: OAuthClient) -> ClientView:
         first_party=row.first_party,
         minimum_acr=row.minimum_acr,
         resources=row.resources,
+        accounts=row.accounts,
         registered_itself=row.registration_token_digest is not None,
         has_secret=row.client_secret_digest is not None,
         previous_secret_until=row.previous_secret_until,

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
 
 from authsvc.crypto.tokens import Digester
+from authsvc.web.api_problems import is_api
 from authsvc.web.cookies import ATTEMPT, SESSION, Cookies
 
 #: What Flask-WTF says of a token that we signed for another cookie: our own page, from before the last password.
@@ -65,8 +66,8 @@ def install(
 
     @app.before_request
     def refuse_foreign_posts() -> None:
-        if request.method in ("GET", "HEAD", "OPTIONS") or request.endpoint in exempt:
-            return
+        if request.method in ("GET", "HEAD", "OPTIONS") or request.endpoint in exempt or is_api():
+            return  # the API knows no cookies, so no browser can be misled into calling it
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         if (origin and origin != issuer) or (site and site not in ("same-origin", "none")):
             raise CSRFError("The form came from another site.")

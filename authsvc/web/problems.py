@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response
 
 from authsvc import logs
 from authsvc.errors import AuthsvcError, Kind
-from authsvc.web import facts
+from authsvc.web import api_problems, facts
+from authsvc.web.api_problems import is_api
 from authsvc.web.context import services
 from authsvc.web.observe import RULE
 from authsvc.web.page import page_for
@@ -38,7 +39,6 @@ WORDS = {
     500: ("Something went wrong on our side", "Nothing was changed. Try again in a minute."),
     503: ("Sign-in is briefly unavailable", "Try again in a minute."),
 }
-RETRY_AFTER_S = 5
 
 log = logs.logger(__name__)
 
@@ -61,7 +61,7 @@ def error_page(
         body = render_template("error.html", page=page_for(None, assets), button_label=label, button_url=url, **values)
     response = Response(body, status=status, mimetype="text/html")
     if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        response.headers["Retry-After"] = str(api_problems.RETRY_AFTER_S)
     return response
 
 
@@ -88,11 +88,15 @@ def install(app: Flask) -> None:
         status = STATUS[error.kind]
         level = log.error if status >= 500 else log.info
         level("request.refused", error=type(error).__name__, detail=error.detail, status=status)
+        if is_api():
+            return api_problems.of_error(error, status)
         shown = str(error) if error.kind in (Kind.REFUSED, Kind.CONFLICT) else None
         return error_page(status, text=shown)
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
+        if is_api():
+            return api_problems.of_http(error)
         # 405 as 404: which methods a page has is nobody's business (ux.md S12).
         status = 404 if error.code == 405 else error.code or 500
         return error_page(status if status in WORDS else 400 if status < 500 else 500)
@@ -100,7 +104,7 @@ def install(app: Flask) -> None:
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response:
         log.error("request.crashed", exc_info=error)
-        return error_page(500)
+        return api_problems.answer(500) if is_api() else error_page(500)
 
 
 def with_rule(app: Flask) -> WSGIApplication:

@@ -288,3 +288,36 @@ def test_a_sector_document_is_looked_at(run: Run, monkeypatch: pytest.MonkeyPatc
         assert site.asked == []
         monkeypatch.setenv("AUTHSVC_ALLOW_LOOPBACK_CLIENTS", "1")
         assert "lacks one of the redirect_uris" in sentence(run(*BASIC, "--set", f"sector_identifier_uri={address}"))
+
+
+def test_tn13_the_accounts_of_a_machine_stand_in_its_row(
+    run: Run, stored: Callable[[Any], list[Any]], tmp_path: Path
+) -> None:
+    """Made, shown, changed and taken off again; an account that is not there is one sentence."""
+    file = tmp_path / "file.yaml"
+    file.write_text(
+        "schema: authsvc/config/1\naccounts:\n  - {slug: northgate, name: Northgate, portal_url: 'https://n.example'}\n"
+    )
+    assert run("apply", str(file)).exit_code == 0
+    made = said(run(*BASIC, "--account", "northgate", "--json"))
+    assert made["accounts"] == ["northgate"]
+    assert "accounts it may touch" in run("client", "show", "kestrel").output
+    wrong = run("client", "change", "kestrel", "--account", "nowhere")
+    assert (wrong.exit_code, "no account with this slug" in wrong.output) == (1, True)
+    assert said(run("client", "change", "kestrel", "--first-party", "--json"))["accounts"] == ["northgate"]
+    assert said(run("client", "change", "kestrel", "--account", "any", "--json"))["changed"] == ["accounts"]
+    assert stored(select(OAuthClient))[0].accounts is None
+
+
+def test_no_api_of_others_takes_a_scope_of_ours(run: Run, tmp_path: Path) -> None:
+    """Its tokens would be taken for ours, or ours for its."""
+    file = tmp_path / "file.yaml"
+    file.write_text(
+        "schema: authsvc/config/1\nresource_servers:\n  - {identifier: 'https://a.example', scopes: [members.read]}\n"
+        "clients:\n  - {client_id: m, client_name: M, token_endpoint_auth_method: none, accounts: [North Gate],"
+        " redirect_uris: ['https://a.example/cb']}\n"
+    )
+    refused = run("apply", str(file))
+    assert refused.exit_code == 1
+    assert "is a scope of this service itself" in refused.output
+    assert "clients.0.accounts.0" in refused.output

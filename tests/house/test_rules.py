@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from authsvc.accounts.api_scopes import API_SCOPES
+from authsvc.api.operations import OPERATIONS
 from authsvc.audit.events import FIELDS, Event
 from authsvc.settings import Settings
 
@@ -84,6 +86,13 @@ def test_only_app_and_commands_reach_every_service() -> None:
         *(Path("sessions") / name for name in ("guards.py", "shell.py")),
         *(Path("web") / name for name in ("problems.py", "health.py")),
     }
+
+
+def test_every_operation_of_the_api_declares_a_scope_that_exists() -> None:
+    """No route of the account API is open to whoever has a token (security.md TN-13)."""
+    assert [one.name for one in OPERATIONS if one.scope not in API_SCOPES] == []
+    writing = [one for one in OPERATIONS if not one.reads_only]
+    assert [one.name for one in writing if one.scope.endswith(".read")] == []
 
 
 def test_hashing_and_sending_stay_out_of_transactions() -> None:

@@ -11,6 +11,7 @@ from authlib.oauth2 import rfc8414, rfc9207
 from authlib.oauth2.rfc8414 import get_well_known_url
 from authlib.oidc import discovery, rpinitiated
 
+from authsvc.accounts.api_scopes import API_SCOPES
 from authsvc.clock import FixedClock
 from authsvc.db import Database
 from authsvc.oauth.clients import FRESH_S, STANDARD_SCOPES, Registry
@@ -140,7 +141,7 @@ def test_every_promised_scope_acr_claim_and_algorithm_exists(portal: Portal) -> 
     assert set(found["id_token_signing_alg_values_supported"]) == published
     assert "RS256" in published
     assert "none" not in published
-    assert set(found["scopes_supported"]) == {*STANDARD_SCOPES, "investors.read", "investors.write"}
+    assert set(found["scopes_supported"]) == {*STANDARD_SCOPES, *API_SCOPES, "investors.read", "investors.write"}
     assert found["acr_values_supported"] == [
         "urn:ims:acr:password",
         "urn:ims:acr:remembered",
@@ -228,7 +229,7 @@ def test_documents_are_served_while_the_database_is_away(clock: FixedClock, ring
     answers = {path: away.machine().get(path, base_url=ISSUER) for path in (OPENID, OAUTH, "/oauth/jwks")}
 
     assert {answer.status_code for answer in answers.values()} == {200}
-    assert answers[OPENID].get_json()["scopes_supported"] == list(STANDARD_SCOPES)
+    assert answers[OPENID].get_json()["scopes_supported"] == [*STANDARD_SCOPES, *API_SCOPES]
     assert answers["/oauth/jwks"].get_json()["keys"]
 
 

@@ -231,7 +231,9 @@ class Service:
             "scope": "openid profile email offline_access investors.read",
             **fields,
         }
-        ours = {name: values.pop(name) for name in ("first_party", "minimum_acr", "resources") if name in values}
+        ours = {
+            name: values.pop(name) for name in ("first_party", "minimum_acr", "resources", "accounts") if name in values
+        }
         values = {"client_metadata": ClientMetadata.read(values).stored(), **ours}
         digest = None if public else self.services.digester.digest(SECRET_PURPOSE, CLIENT_SECRET)
         with self.services.database.transaction() as tx:

@@ -1,0 +1,15 @@
+"""Every operation of the account API: the one table of routes, scopes, models and use cases."""
+
+from __future__ import annotations
+
+from authsvc.api import accounts, browsers, clients, data_access, members, trail
+from authsvc.api.operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *accounts.OPERATIONS,
+    *members.OPERATIONS,
+    *data_access.OPERATIONS,
+    *browsers.OPERATIONS,
+    *trail.OPERATIONS,
+    *clients.OPERATIONS,
+)

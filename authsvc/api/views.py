@@ -1,0 +1,193 @@
+"""The account API over HTTP: who calls, may they, is it well-formed, then the operation in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, request
+from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import IntegrityError
+from werkzeug.wrappers import Response
+
+from authsvc.api import document
+from authsvc.api.operation import Asked, Call, Created, Operation, Refused, operator_of
+from authsvc.api.operations import OPERATIONS
+from authsvc.audit import Event
+from authsvc.web import api_problems, facts
+from authsvc.web.context import services
+
+if TYPE_CHECKING:
+    from authsvc.oauth.callers import Caller
+
+bp = Blueprint("api", __name__)
+
+#: Longer than any token of ours; what is longer is none.
+LONGEST_TOKEN = 16_384
+
+
+def perform(operation: Operation, **ids: str) -> Response:
+    """Answer one call."""
+    caller = _caller(operation)
+    if isinstance(caller, Response):
+        return caller
+    here = facts.current()
+    facts.remember(replace(here, operator=operator_of(caller.client_id)))
+    try:
+        asked = Asked(services(), caller, ids, _query(operation), _body(operation))
+    except ValidationError as exc:
+        return api_problems.answer(400, errors=_fields(exc))
+    except Refused as exc:
+        return _refusal(exc, caller)
+    try:
+        answer = _perform(operation, asked)
+    except IntegrityError:
+        return api_problems.answer(409, "Somebody did the same at this moment. Nothing was changed here. Try again.")
+    return _refusal(answer, caller) if isinstance(answer, Refused) else _told(answer)
+
+
+def _perform(operation: Operation, asked: Asked) -> BaseModel | Created | Refused | None:
+    """What came of it. A refusal commits: what was counted on the way to it stays counted."""
+    s = asked.s
+    try:
+        prepared = operation.before(asked) if operation.before is not None else None
+    except Refused as exc:
+        return exc
+    with s.database.transaction(read_only=operation.reads_only) as tx:
+        call = Call(s, asked.caller, asked.ids, asked.query, asked.body, tx=tx, prepared=prepared)
+        try:
+            return operation.act(call)
+        except Refused as exc:
+            return exc
+
+
+def _caller(operation: Operation) -> Caller | Response:
+    """The machine that calls, if its token is good for this operation (RFC 6750 3)."""
+    s = services()
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        return api_problems.answer(401, headers=_challenge())
+    caller = None
+    if len(token) <= LONGEST_TOKEN:
+        with s.database.transaction(read_only=True) as tx:
+            caller = s.callers.of(tx, token)
+    if caller is None:
+        return _wrong_token()
+    why: dict[str, Any] | None = None
+    if not caller.is_machine:
+        why = {
+            "detail": "The token is a person's. This API takes a client's own (client_credentials).",
+            "name": "no-machine",
+        }
+    elif not caller.first_party:
+        why = {"detail": "This API is for clients of IMS alone.", "name": "third-party"}
+    elif operation.scope not in caller.scopes:
+        why = {
+            "detail": f"The token, or the client's registration, lacks the scope {operation.scope}.",
+            "name": "insufficient-scope",
+            "headers": _challenge(error="insufficient_scope", scope=operation.scope),
+        }
+    if why is not None:
+        with s.database.transaction() as tx:
+            s.audit.record(tx, Event.ACCESS_REFUSED, client_id=caller.client_id, what=operation.name)
+        return api_problems.answer(403, **why)
+    if not s.windows.admit("token_per_client", f"api {caller.client_id}"):
+        return api_problems.answer(429, headers={"Retry-After": "1"})
+    return caller
+
+
+def _wrong_token() -> Response:
+    """401, and a row of the trail; from one address not more often than wrong secrets. A good token is never held up."""
+    s, about = services(), f"{request.remote_addr} api"
+    if not s.windows.has_room("client_auth_failures", about):
+        return api_problems.answer(429, headers={"Retry-After": "60"})
+    s.windows.admit("client_auth_failures", about)
+    with s.database.transaction() as tx:
+        s.audit.record(tx, Event.CLIENT_REFUSED, reason="wrong_token", endpoint="api")
+    return api_problems.answer(
+        401,
+        "The token is not ours, not for this service, expired, revoked, or its client has ended.",
+        name="invalid-token",
+        headers=_challenge(error="invalid_token"),
+    )
+
+
+def _challenge(**parameters: str) -> dict[str, str]:
+    said = {"realm": services().settings.issuer, **parameters}
+    return {"WWW-Authenticate": "Bearer " + ", ".join(f'{name}="{value}"' for name, value in said.items())}
+
+
+def _query(operation: Operation) -> BaseModel:
+    """The parameters. Raises: ValidationError; Refused for one that is there twice, for it might mean either."""
+    given = request.args.to_dict(flat=False)
+    if any(len(values) > 1 for values in given.values()):
+        raise Refused(400, "A parameter is there more than once.")
+    return operation.query.model_validate({name: values[0] for name, values in given.items()})
+
+
+def _body(operation: Operation) -> BaseModel | None:
+    """The body. Raises: ValidationError, Refused."""
+    data = request.get_data(cache=False)
+    if operation.body is None:
+        if data:
+            raise Refused(400, "This operation takes no body.")
+        return None
+    if not data:
+        return operation.body.model_validate({})
+    if request.mimetype != "application/json":
+        raise Refused(415)
+    try:
+        return operation.body.model_validate_json(data)
+    except ValidationError:
+        raise
+    except (ValueError, RecursionError) as exc:  # a number of thousands of digits
+        raise Refused(400, "The body is no JSON that can be read.") from exc
+
+
+def _fields(error: ValidationError) -> list[dict[str, str]]:
+    """Each mistake by the name of the field; a name that we do not know is not repeated."""
+    found = []
+    for one in error.errors(include_input=False, include_url=False, include_context=False):
+        place = one["loc"][:-1] if one["type"] == "extra_forbidden" else one["loc"]
+        text = "has a field that is not known here" if one["type"] == "extra_forbidden" else str(one["msg"])
+        found.append({"field": ".".join(map(str, place))[:100], "text": text.removeprefix("Value error, ")})
+    return found[:20]
+
+
+def _refusal(refused: Refused, caller: Caller) -> Response:
+    if refused.foreign is not None:
+        s = services()
+        with s.database.transaction() as tx:
+            s.audit.record(tx, Event.FOREIGN_ROW_REFUSED, client_id=caller.client_id, kind=refused.foreign)
+    headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
+    return api_problems.answer(refused.status, refused.detail, name=refused.name, title=refused.title, headers=headers)
+
+
+def _told(answer: BaseModel | Created | None) -> Response:
+    if answer is None:
+        return Response(status=204)
+    if isinstance(answer, Created):
+        response = _told(answer.answer)
+        response.status_code = 201
+        response.headers["Location"] = services().settings.issuer + answer.location
+        return response
+    return Response(answer.model_dump_json(by_alias=True), 200, mimetype="application/json")
+
+
+@bp.get("/api/openapi.json", provide_automatic_options=False)
+def openapi() -> Response:
+    """The document (OpenAPI 3.1), for anybody."""
+    text = document.as_json(services().settings.issuer)
+    return Response(text, 200, {"Cache-Control": "public, max-age=300"}, mimetype="application/json")
+
+
+for _operation in OPERATIONS:
+    bp.add_url_rule(
+        _operation.path.replace("{", "<").replace("}", ">"),
+        endpoint=_operation.name,
+        view_func=partial(perform, _operation),
+        methods=[_operation.method],
+        provide_automatic_options=False,
+    )

@@ -1,0 +1,1 @@
+"""The account API: each operation, who may not call it, and what it can be sent."""
