@@ -69,7 +69,7 @@ def test_p1_a_new_password_and_back_to_the_sign_in_page(service: Service) -> Non
     [
         ("", "Enter a new password"),
         ("short one", "Use at least 15 characters. This has 9."),
-        ("x" * 257, "Use at most 256 characters. This has 257."),
+        ("x" * 257, "Passwords have 256 characters at most. This one is longer."),
         ("passwordpassword", "This password has appeared in a data breach. Choose a different one."),
         ("dana northgate 2026", "Choose something that isn’t your name, email or company."),
         (PASSWORD, "This is your current password. Choose a different one."),
