@@ -25,10 +25,21 @@ A_HANDFUL = 12
 PAGES = (
     *("/profile", "/profile/email", "/profile/security", "/profile/password", "/profile/phone", "/profile/app"),
     *("/admin/settings", "/admin/settings/sign-everyone-out", "/admin/settings/turn-off?mfa=&revision=1"),
-    *("/admin/team", "/admin/team/new", "/admin/team?show=waiting", "/admin/team?show=inactive", "/admin/team?verified=no"),
+    *(
+        "/admin/team",
+        "/admin/team/new",
+        "/admin/team?show=waiting",
+        "/admin/team?show=inactive",
+        "/admin/team?verified=no",
+    ),
     *("/admin/team/{member}", "/admin/team/{member}/functionality", "/admin/team/{member}/reset"),
     *("/admin/team/{member}/sign-out", "/admin/team/{member}/password-link", "/admin/team/{member}/deactivate"),
-    *("/admin/activity", "/admin/activity?kind=failed", "/admin/investors", "/admin/team/00000000000000000000000000000000"),
+    *(
+        "/admin/activity",
+        "/admin/activity?kind=failed",
+        "/admin/investors",
+        "/admin/team/00000000000000000000000000000000",
+    ),
 )
 
 
