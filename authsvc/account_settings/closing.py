@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from authsvc.account_settings.acting import DONE, Outcome, Result
-from authsvc.accounts.models import Account, Membership
+from authsvc.accounts.models import Account, Audience
 from authsvc.accounts.queries import lock_account
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.devices.remember import Devices
-from authsvc.sessions.models import BrowserSession
+from authsvc.sessions.session import Sessions
 
 
 @dataclass(frozen=True)
 class Closing:
     """While an account is closed nobody enters it. Reopened, everything is asked anew."""
 
+    sessions: Sessions
     devices: Devices
     clock: Clock
     audit: AuditLog
@@ -30,18 +30,15 @@ class Closing:
         tx.refresh(account)
         if account.closed_at is not None:
             return Result(Outcome.ALREADY)
-        now = account.closed_at = self.clock.now()
+        account.closed_at = self.clock.now()
         tx.flush()
-        theirs = select(Membership.id).where(Membership.account_id == account.id)
-        ended = tx.execute(
-            update(BrowserSession)
-            .where(BrowserSession.membership_id.in_(theirs), BrowserSession.ended_at.is_(None))
-            .values(ended_at=now, ended_reason="account_closed")
-            .returning(BrowserSession.id)
-        ).all()
+        ended = sum(
+            self.sessions.end_all_of_account(tx, "account_closed", account_id=account.id, audience=audience)
+            for audience in Audience
+        )
         self.devices.forget_all(tx, reason="account_closed", account_id=account.id)
-        self.audit.record(tx, Event.ACCOUNT_CLOSED, account_id=account.id, sessions=len(ended))
-        return Result(Outcome.DONE, count=len(ended))
+        self.audit.record(tx, Event.ACCOUNT_CLOSED, account_id=account.id, sessions=ended)
+        return Result(Outcome.DONE, count=ended)
 
     def reopen(self, tx: Session, account: Account) -> Result:
         """Let people in again."""

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from authsvc.account_settings.acting import DONE, SUPPORT, Actor, Outcome, Result, hold, why_not_active
 from authsvc.accounts.models import Audience, DataAccessRequest, Membership
 from authsvc.accounts.permissions import is_role_based
+from authsvc.accounts.queries import data_access_holders
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import new_id
@@ -101,7 +102,7 @@ class DataAccess:
     def grant(self, tx: Session, membership: Membership, *, actor: Actor, request_id: str | None = None) -> None:
         """Give it, end the person's remembered devices (domain D6), and tell them and everybody who had it before."""
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
-        told = holders(tx, membership.account_id)
+        told = data_access_holders(tx, membership.account_id)
         membership.sensitive_data_access = True
         tx.flush()
         self.audit.record(tx, Event.DATA_ACCESS_GRANTED, **about, by=actor.by, request_id=request_id)
@@ -138,21 +139,6 @@ class DataAccess:
         if membership.audience != Audience.TEAM:
             return Result(Outcome.NOT_FOUND)
         return why_not_active(membership)
-
-
-def holders(tx: Session, account_id: str) -> list[str]:
-    """The ids of everybody active in the team who has Sensitive Data Access."""
-    return list(
-        tx.scalars(
-            select(Membership.user_id).where(
-                Membership.account_id == account_id,
-                Membership.audience == Audience.TEAM,
-                Membership.sensitive_data_access.is_(True),
-                Membership.accepted_at.is_not(None),
-                Membership.deactivated_at.is_(None),
-            )
-        )
-    )
 
 
 def waiting_requests(tx: Session, membership_id: str, *, now: datetime) -> list[DataAccessRequest]:

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from authsvc.account_settings.second_step import forget_second_step
 from authsvc.accounts.invitations import Accepted, Invitations, InvitationState
-from authsvc.clock import Clock
 from authsvc.devices.remember import Devices
+from authsvc.mfa.challenge import OneTimeCodes
+from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.sessions.session import Sessions
 
 
@@ -20,7 +21,8 @@ class Joining:
     invitations: Invitations
     sessions: Sessions
     devices: Devices
-    clock: Clock
+    apps: AuthenticatorApps
+    codes: OneTimeCodes
 
     def accept(
         self, tx: Session, token: str, *, name: str | None = None, password_hash: str | None = None
@@ -32,7 +34,7 @@ class Joining:
         accepted = self.invitations.accept(tx, token, name=name, password_hash=password_hash)
         if isinstance(accepted, Accepted) and accepted.took_over:
             user = accepted.membership.user
-            forget_second_step(tx, user, clock=self.clock)
+            forget_second_step(tx, user, apps=self.apps, codes=self.codes)
             self.sessions.end_all(tx, "invitation_accepted", user_id=user.id)
             self.devices.forget_all(tx, reason="invitation_accepted", user_id=user.id)
         return accepted

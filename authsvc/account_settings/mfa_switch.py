@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from authsvc.accounts.models import AccountMfa, Audience, Membership, User
-from authsvc.accounts.queries import lock_account
+from authsvc.accounts.models import AccountMfa, Audience, User
+from authsvc.accounts.queries import data_access_holders, lock_account
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.devices.remember import Devices
@@ -165,16 +165,7 @@ class MfaSwitch:
         at: datetime,
     ) -> None:
         """By mail to everybody who may change it (domain D10)."""
-        holders = tx.scalars(
-            select(Membership.user_id).where(
-                Membership.account_id == account_id,
-                Membership.audience == Audience.TEAM,
-                Membership.sensitive_data_access.is_(True),
-                Membership.accepted_at.is_not(None),
-                Membership.deactivated_at.is_(None),
-            )
-        )
-        for user_id in holders:
+        for user_id in data_access_holders(tx, account_id):
             self.courier.send_notice(
                 tx,
                 "notice_mfa",

@@ -15,6 +15,8 @@ from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.devices.remember import Devices
 from authsvc.messaging.courier import Courier
+from authsvc.mfa.challenge import OneTimeCodes
+from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.throttle import Throttle
 
 
@@ -22,6 +24,8 @@ from authsvc.throttle import Throttle
 class Resets:
     """Resets a member's second step and phone, or sends a password link. `end_attempts`: as for Members."""
 
+    apps: AuthenticatorApps
+    codes: OneTimeCodes
     devices: Devices
     courier: Courier
     throttle: Throttle
@@ -40,10 +44,10 @@ class Resets:
         if actor.membership is not None and _belongs_elsewhere(tx, membership):
             return Result(Outcome.BELONGS_ELSEWHERE)
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
-        forget_second_step(tx, membership.user, clock=self.clock)
+        forget_second_step(tx, membership.user, apps=self.apps, codes=self.codes)
         self.end_attempts(tx, membership.user_id, None)
         self.audit.record(tx, Event.SECOND_STEP_RESET, **about, by=actor.by)
-        self.devices.forget_all(tx, reason="second_step_reset", user_id=membership.user_id)
+        self.devices.forget_all(tx, reason="mfa_reset", user_id=membership.user_id)
         self.courier.send_notice(
             tx, "notice_second_step_reset", **about, at=self.clock.now(), browser=actor.browser, by=actor.name
         )

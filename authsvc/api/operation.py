@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from authsvc.api.schemas import Query
 
 if TYPE_CHECKING:
-    from authsvc.app import Services
     from authsvc.oauth.callers import Caller
+    from authsvc.services import Services
 
 BASE = "/api/v1"
 

@@ -68,7 +68,6 @@ class Event(StrEnum):
     EMAIL_CHANGE_REFUSED = "email.change_refused"
     PHONE_CHANGED = "phone.changed"
     PHONE_REMOVED = "phone.removed"
-    FOREIGN_ROW_REFUSED = "access.foreign_row"
     PASSWORD_RESET_REQUESTED = "password.reset_requested"
     NOT_ME = "person.not_me"
     INVITATION_WANTED = "invitation.wanted"
@@ -166,7 +165,6 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.EMAIL_CHANGE_REFUSED: frozenset({"reason"}),
     Event.PHONE_CHANGED: frozenset({"ending"}),
     Event.PHONE_REMOVED: frozenset({"ending"}),
-    Event.FOREIGN_ROW_REFUSED: frozenset({"kind"}),
     Event.PASSWORD_RESET_REQUESTED: frozenset(),
     Event.NOT_ME: frozenset({"notice"}),
     Event.INVITATION_WANTED: frozenset(),
@@ -203,6 +201,9 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.KEYS_RESEALED: frozenset({"resealed"}),
     Event.KEYS_RESTORED: frozenset({"keys", "lost"}),
     Event.RESTORE_CLEANED: frozenset(
-        {"sessions", "families", "codes", "challenges", "attempts", "requests", "links", "devices"}
+        {
+            *("sessions", "families", "codes", "challenges", "attempts", "requests", "links", "devices"),
+            *("invitations", "recovery_codes"),
+        }
     ),
 }

@@ -15,7 +15,7 @@ import click
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
-from authsvc.accounts.models import MailedLink
+from authsvc.accounts.models import Invitation, MailedLink
 from authsvc.audit import Event
 from authsvc.cli.context import LazyServices
 from authsvc.cli.keys_descent import count_devices, take_time
@@ -25,7 +25,7 @@ from authsvc.keyring.cli import as_json_option, confirm, open_ring, yes_option
 from authsvc.keyring.schedule import KeyringError, KeyState, state
 from authsvc.keyring.words import counted, local_and_utc
 from authsvc.login.models import LoginAttempt
-from authsvc.mfa.models import Challenge
+from authsvc.mfa.models import Challenge, RecoveryCode
 from authsvc.oauth.models import AuthorizationCode, TokenFamily
 from authsvc.sessions.models import BrowserSession, SignInRequest
 from authsvc.sessions.session import announce_ended
@@ -44,6 +44,8 @@ class Revived:
     attempts: int
     requests: int
     links: int
+    invitations: int
+    recovery_codes: int
     devices: int
 
     def as_text(self) -> list[str]:
@@ -56,6 +58,8 @@ class Revived:
             "attempts": "sign-in under way",
             "requests": "parked authorization request",
             "links": "mailed link",
+            "invitations": "open invitation",
+            "recovery_codes": "recovery code",
             "devices": "remembered device",
         }
         return [f"  {_counted(number, names[name])}" for name, number in asdict(self).items()]
@@ -77,7 +81,8 @@ class _End:
 def after_restore(needs: LazyServices, yes: bool, as_json: bool) -> None:
     """After the database came back from a backup: end every session, token, code and remembered device in it.
 
-    Run it before traffic returns. Everybody signs in again; clients and their secrets stay.
+    Run it before traffic returns. Everybody signs in again, makes new recovery codes and is invited anew; clients and their
+    secrets stay.
     """
     with needs.database.transaction(read_only=True) as tx:
         found = revived(tx, needs.clock.now())
@@ -146,6 +151,13 @@ def _ends(now: datetime) -> dict[str, _End]:
             (MailedLink.used_at.is_(None), MailedLink.voided_at.is_(None), MailedLink.expires_at > now),
             {"voided_at": now},
         ),
+        # One that was withdrawn, or a code that was used, is open again in the backup, and good for as long as it lasts.
+        "invitations": _End(
+            Invitation,
+            (Invitation.accepted_at.is_(None), Invitation.withdrawn_at.is_(None), Invitation.expires_at > now),
+            {"withdrawn_at": now},
+        ),
+        "recovery_codes": _End(RecoveryCode, (RecoveryCode.used_at.is_(None),), {"used_at": now}),
     }
 
 

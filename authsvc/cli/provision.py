@@ -215,18 +215,19 @@ class Provisioner:
             )
         ).one_or_none()
         if found is None:
-            tx.add(
-                Membership(
-                    id=new_id(),
-                    user_id=user.id,
-                    account_id=account.id,
-                    audience=wanted.audience,
-                    created_at=now,
-                    accepted_at=now,
-                    **fields,
-                )
+            added = Membership(
+                id=new_id(),
+                user_id=user.id,
+                account_id=account.id,
+                audience=wanted.audience,
+                created_at=now,
+                accepted_at=None if wanted.invited else now,
+                **fields,
             )
+            tx.add(added)
             tx.flush()
+            if wanted.invited:
+                s.courier.send_invitation(tx, s.invitations.issue(tx, added, invited_by=None).id)
             self.changes.append(f"{name}: added as {wanted.role} ({wanted.audience})")
             s.audit.record(
                 tx,

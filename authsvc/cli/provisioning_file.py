@@ -96,6 +96,8 @@ class MemberFile(Strict):
     role: Literal["super_admin", "admin", "member", "crm_only", "kpi_only", "project_only"] = "member"
     audience: Literal["team", "investors"] = "team"
     sensitive_data_access: bool = False
+    #: Mailed an invitation when they are added, and in once they accept it; nothing of it is repeated.
+    invited: bool = False
     email_verified: bool = False
     phone: str | None = None
     phone_verified: bool = False

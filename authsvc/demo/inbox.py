@@ -21,8 +21,10 @@ MOST = 40
 REFRESH_S = 3
 #: The accent of IMS itself: the inbox belongs to no account.
 NEUTRAL = "#1b4e6b"
-#: A mail is somebody's HTML: no scripts, no requests, an origin of its own; styles, for mails carry theirs inline.
-MAIL_CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox"
+#: A mail is somebody's HTML: no scripts, no requests, an origin of its own; styles, for mails carry theirs inline. Its links
+#: open in a tab of their own.
+MAIL_CSP = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox "
+MAIL_CSP += "allow-popups allow-popups-to-escape-sandbox"
 
 
 class File(BaseModel):
@@ -89,7 +91,7 @@ def create_app(folder: Path, *, url: str, portal_url: str, time_zone: str) -> Fl
         found = _named(read(folder), name)
         if not found.file.html:
             abort(404)
-        response = make_response(found.file.html)
+        response = make_response(found.file.html.replace("<head>", '<head><base target="_blank">', 1))
         response.headers["Content-Security-Policy"] = MAIL_CSP
         return response
 

@@ -77,7 +77,7 @@ def _look(title: str, accent: str) -> dict[str, tuple[str, str]]:
     package = files("authsvc")
     shades = palette(accent).light
     return {
-        "auth.css": ("text/css", (package / "static" / "auth.css").read_text()),
+        **{name: ("text/css", (package / "static" / name).read_text()) for name in ("auth.css", "settings.css")},
         "brand.css": ("text/css", brand_css(accent)),
         "demo.css": ("text/css", (package / "demo" / "demo.css").read_text()),
         "logo.svg": (

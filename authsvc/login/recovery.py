@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from authsvc.accounts import contacts
 from authsvc.accounts.links import Links
-from authsvc.accounts.models import EmailAddress, EmailChange, MailedLink, User
+from authsvc.accounts.models import EmailAddress, MailedLink, User
 from authsvc.accounts.queries import canonical_email, data_access_holders
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
@@ -120,7 +120,8 @@ class Recovery:
         self.devices.forget_all(tx, reason=reason, user_id=user.id)
         self.codes.void_all(tx, user.id)
         self.links.void(tx, user.id, "reset")
-        tx.execute(delete(EmailChange).where(EmailChange.user_id == user.id))
+        if contacts.cancel_email_change(tx, user.id) is not None:
+            self.audit.record(tx, Event.EMAIL_CHANGE_CANCELLED, user_id=user.id)
 
     def _tell_holders(self, tx: Session, user: User, *, what: str, browser: str) -> None:
         """Whoever answers for sensitive data in the person's accounts learns of it (domain D15)."""

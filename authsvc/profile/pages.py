@@ -156,10 +156,10 @@ def not_theirs(visitor: Visitor, kind: str) -> Response:
     """404 for a row that is not this person's, whether or not it exists; noted in the trail (security.md TN-01)."""
     services().audit.record(
         visitor.tx,
-        Event.FOREIGN_ROW_REFUSED,
+        Event.ACCESS_REFUSED,
         user_id=visitor.user.id,
         account_id=visitor.account.id,
         session_id=visitor.session.id,
-        kind=kind,
+        what=kind,
     )
     return error_page(404, button=("Go to My Profile", navigation.DETAILS))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from playwright.sync_api import Page
-from werkzeug.serving import make_server
 
 from authsvc.clock import FixedClock
-from authsvc.keyring.ring import KeyRing
 from tests.support.browser import axe_violations
+from tests.support.here import served_here
 from tests.support.service import DANA, PASSWORD, Service, make_ring
 from tests.support.team import PRIYA, THEO
 
@@ -24,26 +22,14 @@ SHOTS = os.environ.get("AUTHSVC_TEST_SHOTS", "")
 @pytest.fixture
 def site(sqlite_template: Path, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
     """The pages behind a real server, and the id of somebody in the team."""
-    database = tmp_path / "team.db"
-    database.write_bytes(sqlite_template.read_bytes())
-    ring: KeyRing = make_ring(ring_folder, clock)
-    waiting = make_server("127.0.0.1", 0, lambda *_: [], threaded=True)
-    port = waiting.server_port
-    service = Service.on(f"sqlite:///{database}", clock=clock, ring=ring, issuer=f"http://127.0.0.1:{port}")
-    waiting.app = service.app
-    thread = Thread(target=waiting.serve_forever)
-    thread.start()
-    account = service.account(permission_model="role")
-    service.member(account, DANA, role="super_admin", sensitive=True)
-    service.member(account, THEO, role="admin", verified=False)
-    service.member(account, "marcus@northgate.example", phone=None, role="crm_only", active=False)
-    service.member(account, "lee@northgate.example", phone=None, role="admin", accepted=False)
-    priya = service.member(account, PRIYA, phone=None, role="admin")
-    yield service, priya.id
-    waiting.shutdown()
-    thread.join()
-    waiting.server_close()
-    service.services.database.dispose()
+    with served_here(sqlite_template, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as service:
+        account = service.account(permission_model="role")
+        service.member(account, DANA, role="super_admin", sensitive=True)
+        service.member(account, THEO, role="admin", verified=False)
+        service.member(account, "marcus@northgate.example", phone=None, role="crm_only", active=False)
+        service.member(account, "lee@northgate.example", phone=None, role="admin", accepted=False)
+        priya = service.member(account, PRIYA, phone=None, role="admin")
+        yield service, priya.id
 
 
 def signed_in(page: Page, service: Service) -> str:

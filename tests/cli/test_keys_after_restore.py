@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from authsvc.accounts.models import Membership
 from authsvc.clock import FixedClock
 from authsvc.db import Database
+from authsvc.mfa.models import RecoveryCode
 from authsvc.tables import metadata
 from tests.support.key_ring import Operator
 from tests.support.links import newest_link
@@ -66,6 +68,10 @@ def test_tk_15_nothing_that_ended_since_the_backup_lives_again(operator: Operato
     forgetful.open("/forgot")
     forgetful.submit(email=DANA)
     link = newest_link(service, "reset")
+    with database.transaction() as tx:
+        member = tx.scalars(select(Membership)).first()
+        tx.add(RecoveryCode(code_digest="d" * 64, user_id=member.user_id, created_at=service.clock.now()))
+        service.services.invitations.issue(tx, member, invited_by=None)
     put_back = backup(database)
     assert operator.refresh(tokens).status_code == 200
     service.redeem(dana, verifier)
@@ -83,6 +89,8 @@ def test_tk_15_nothing_that_ended_since_the_backup_lives_again(operator: Operato
         "attempts": 2,
         "requests": 2,
         "links": 1,
+        "invitations": 1,
+        "recovery_codes": 1,
         "devices": 1,
     }
     assert operator.refresh(tokens).json["error"] == "invalid_grant"

@@ -167,7 +167,7 @@ def test_tn01_anybody_elses_row_is_not_found(dana: Person, service: Service, met
     ):
         answered = dana._send(method, path, data={"csrf_token": token, "forget": "1"})
         assert answered.status_code == 404, path
-    assert [e.fields["kind"] for e in service.events("access.foreign_row")] == [
+    assert [e.fields["what"] for e in service.events("access.refused")] == [
         *("remembered_device", "session", "remembered_device", "session", "remembered_device"),
     ]
     assert is_signed_in(priya)

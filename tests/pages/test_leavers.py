@@ -9,8 +9,10 @@ from sqlalchemy import select
 from authsvc.account_settings.acting import SUPPORT, Outcome
 from authsvc.accounts.invitations import InvitationState
 from authsvc.accounts.models import Invitation, Membership
+from authsvc.jobs.models import Job
 from authsvc.login.models import LoginAttempt
 from authsvc.sessions.models import BrowserSession
+from authsvc.sessions.session import SESSION_ENDED
 from tests.support.service import DANA, PASSWORD, Service, pkce
 from tests.support.team import PRIYA, THEO, northgate, press
 
@@ -107,6 +109,8 @@ def test_a_closed_account_ends_everything_of_it(service: Service) -> None:
         again = tx.merge(account)
         assert service.services.closing.close(tx, again).count == 1
         assert service.services.closing.close(tx, again).outcome is Outcome.ALREADY
+        told = tx.scalars(select(Job).where(Job.kind == SESSION_ENDED)).all()
+        assert [len(job.args["sids"]) for job in told] == [1]
     assert dana.open("/admin/team").h1 == "Sign in"
     service.sign_in(dana, DANA)
     assert "account is closed" in dana.here.text

@@ -98,6 +98,7 @@ def test_d18_a_reset_takes_the_second_step_and_never_the_address(service: Servic
     service.deliver()
     assert service.emails.to(PRIYA)[-1].subject == "Your second step for Northgate was reset"
     assert "Dana reset your second step" in service.emails.to(PRIYA)[-1].text
+    assert [e.fields["reason"] for e in service.events("device.all_ended")] == ["mfa_reset"]
     theirs.open("/sign-out")
     theirs.submit()
     service.sign_in(theirs, PRIYA)

@@ -220,6 +220,7 @@ def test_rc_07_everything_that_rested_on_the_old_password_ends(service: Service)
         assert [challenge.subject_id for challenge in tx.scalars(open_codes)] == [ours]
     reasons = [event.fields["reason"] for event in service.events(Event.SESSION_ENDED)]
     assert reasons == ["password_reset"]
+    assert len(service.events(Event.EMAIL_CHANGE_CANCELLED)) == 1
 
 
 def _change(service: Service, user_id: str) -> EmailChange:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from authsvc.account_settings.acting import SUPPORT
 from authsvc.account_settings.mfa_switch import ChangedMeanwhile, NotReady, Saved
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, User
 from authsvc.accounts.queries import lock_account, lock_accounts_of
@@ -109,6 +110,71 @@ def test_tn06_it_is_never_on_with_an_unverified_active_member(service: Service, 
         outcomes |= {type(found) for found in service.at_once(*acts) if found is not None}
         assert not locked_out(service, account)
     assert outcomes <= {Saved, NotReady}
+
+
+@pytest.mark.parametrize("act", ["accept", "reactivate", "address"])
+def test_tn06_the_acts_of_the_pages_keep_it(service: Service, act: str) -> None:
+    """The functions behind the pages themselves, each against MfaSwitch.save, two real connections.
+
+    Whoever loses meets the rule at their own sign-in: an invitation proves its address, a person back from being inactive
+    must verify without skip, a new address counts only once its code came back. So nobody is ever locked out.
+    """
+    s, owner = service.services, service.account()
+    service.member(owner, role="admin", sensitive=True)
+    for number in range(10):
+        account = service.account(f"account-{number}")
+        email = f"priya-{number}@northgate.example"
+        priya = service.member(
+            account,
+            email,
+            verified=act == "address",
+            accepted=act != "accept",
+            active=act != "reactivate",
+            password=None if act == "accept" else "quiet harbor maple lantern",
+            phone=None,
+        )
+        other = _prepared(service, act, priya)
+        found, _ = service.at_once(lambda account=account: save(service, account, ON), other)
+        assert isinstance(found, Saved | NotReady)
+        if act == "reactivate" and isinstance(found, Saved):
+            with s.database.transaction(read_only=True) as tx:
+                assert tx.get_one(EmailAddress, priya.user_id).verified_at is None
+            person = service.person()
+            service.sign_in(person, email, account=account.slug)
+            assert person.here.h1 == "Verify your email"
+            assert not person.here.has_button("Skip For Now")
+        else:
+            assert not locked_out(service, account)
+
+
+def _prepared(service: Service, act: str, priya: Membership) -> Callable[[], Any]:
+    """Everything up to the last press."""
+    s = service.services
+    if act == "accept":
+        with s.database.transaction() as tx:
+            token = s.invitations.token(s.invitations.issue(tx, tx.get_one(Membership, priya.id), invited_by=None).id)
+
+        def press() -> Any:
+            with s.database.transaction() as tx:
+                return s.joining.accept(tx, token, name="Priya", password_hash="$argon2id$made-by-the-view")
+
+    elif act == "reactivate":
+
+        def press() -> Any:
+            with s.database.transaction() as tx:
+                return s.members.reactivate(tx, tx.get_one(Membership, priya.id), actor=SUPPORT)
+
+    else:
+        new = f"new-{priya.id[:8]}@northgate.example"
+        with s.database.transaction() as tx:
+            s.own_email.begin(tx, tx.get_one(Membership, priya.id), new, browser="Chrome on macOS")
+        code = service.code_for(new)
+
+        def press() -> Any:
+            with s.database.transaction() as tx:
+                return s.own_email.confirm(tx, tx.get_one(Membership, priya.id), code, browser="Chrome on macOS")
+
+    return press
 
 
 def test_tn06_the_lock_makes_the_second_wait_until_the_first_has_finished(service: Service) -> None:
