@@ -14,7 +14,7 @@ from authsvc.accounts.queries import account_by_slug, user_by_email
 from authsvc.cli.context import LazyServices
 from authsvc.errors import AuthsvcError, Kind
 from authsvc.mfa.enrolment import has_app
-from authsvc.mfa.explain import Explanation, Rule, explain
+from authsvc.mfa.explain import Demand, Explanation, Rule, explain
 from authsvc.mfa.rules import Wanted
 from authsvc.oauth.models import OAuthClient
 from authsvc.sessions import levels
@@ -73,25 +73,22 @@ def _answer(
 ) -> dict[str, Any]:
     s, stored = needs.services, membership.account.mfa_for(membership.audience)
     asked_by = f"acr_values{f' of the client {client.client_id}' if client else ''}: {acr}" if acr else ""
+    minimum = client.minimum_acr if client else None
+    minimum_by = f"the client {client.client_id}, minimum_acr {minimum}" if client and minimum else ""
     found: Explanation = explain(
         s.policies.mfa,
         membership.audience,
         switch_of(stored) if stored else None,
         person=s.flow.person(membership.user, app_ready=has_app(tx, membership.user.id)),
         verified=membership.user.email.verified_at is not None,
-        wanted=Wanted(levels.rank(acr)),
-        wanted_by=asked_by,
+        asked=Demand(Wanted(levels.rank(acr)), asked_by),
+        minimum=Demand(Wanted(levels.rank(minimum)), minimum_by),
         channels=s.courier.channels,
     )
     reasons = [_entry(membership), *found.reasons]
-    if client is not None and client.minimum_acr:
-        said = "is not asked of a sign-in in this release"
-        reasons.append(
-            Rule("client's minimum", said, f"the client {client.client_id}, minimum_acr {client.minimum_acr}")
-        )
     return {
         "audience": membership.audience,
-        "may_sign_in": membership.is_active,
+        "may_sign_in": membership.is_active and found.is_possible,
         "code_required": found.rules.code_required,
         "methods": list(found.rules.methods),
         "remembered_device_may_stand_in": found.rules.may_skip_code,

@@ -9,23 +9,33 @@ import pytest
 from pydantic import ValidationError
 
 from tests.protocol.portal import Portal, body
+from tests.support.journey import Page
 from tests.support.service import CALLBACK, CLIENT_SECRET, ISSUER, Service
 
 PAIRWISE = {"first_party": False, "subject_type": "pairwise"}
 
 
+class Agreeing(Portal):
+    """Dana says yes to whatever the client may have; consent is another test's."""
+
+    def go_on(self, page: Page, **how: Any) -> Page:
+        """Past the question."""
+        page = super().go_on(page, **how)
+        return self.dana.submit(button="choice", value="allow") if page.h1.startswith("Allow ") else page
+
+
 def of(service: Service, first: Portal, client_id: str, **client: Any) -> Portal:
     """Another client, and the same Dana at the same browser."""
     service.client(client_id, token_endpoint_auth_method="none", public=True, **{**PAIRWISE, **client})
-    other = Portal(service, first.membership, client_id)
+    other = Agreeing(service, first.membership, client_id)
     other.is_public, other.dana = True, first.dana
     return other
 
 
 @pytest.fixture
 def portal(service: Service) -> Portal:
-    """A third party with pairwise subjects. Its users' consent is another test's."""
-    return Portal.on(service, **PAIRWISE)
+    """A third party with pairwise subjects."""
+    return Agreeing.on(service, **PAIRWISE)
 
 
 def introspected(service: Service, token: str, client_id: str = "ims-portal") -> dict[str, Any]:
@@ -67,8 +77,7 @@ def test_it_stays_the_same_and_differs_by_sector(service: Service, portal: Porta
     """Core 8.1: one sector, one name; another sector, another name; for another person, another one again."""
 
     def sub(of_client: Portal, redirect_uri: str = CALLBACK) -> str:
-        of_client.dana.open("/oauth/authorize", **of_client.request(redirect_uri=redirect_uri))
-        code = of_client.dana.callback()["code"]
+        code = of_client.code(redirect_uri=redirect_uri)
         tokens = body(of_client.redeem(code, redirect_uri=redirect_uri))
         return str(of_client.claims(tokens["id_token"])["sub"])
 
@@ -92,7 +101,7 @@ def test_it_stays_the_same_and_differs_by_sector(service: Service, portal: Porta
 @pytest.mark.parametrize("client", [{"subject_type": "pairwise"}, {"first_party": False}, {}], ids=str)
 def test_first_parties_and_public_subjects_hear_the_id(service: Service, client: dict[str, Any]) -> None:
     """IMS's own clients are one party: their subjects are always public."""
-    portal = Portal.on(service, **client)
+    portal = Agreeing.on(service, **client)
     assert portal.claims(portal.tokens()["id_token"])["sub"] == portal.membership.user_id
 
 

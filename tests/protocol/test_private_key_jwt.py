@@ -112,7 +112,9 @@ def test_tk23_of_twelve_uses_at_once_one_wins(
 
     answers = service.at_once(*[lambda: send(service, **form)] * 12)
 
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 11
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 429}, "the last of them may find the limit of failures reached"
     with service.services.database.transaction(read_only=True) as tx:
         assert len(tx.scalars(select(SpentAssertion)).all()) == 1
     service.services.database.dispose()
