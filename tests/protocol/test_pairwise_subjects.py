@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from tests.protocol.portal import Portal, body
+from tests.protocol.portal import AUTHORIZE, Portal, body, sent_back
 from tests.support.journey import Page
-from tests.support.service import CALLBACK, CLIENT_SECRET, ISSUER, Service
+from tests.support.service import CALLBACK, CLIENT_SECRET, DANA, ISSUER, Service
 
 PAIRWISE = {"first_party": False, "subject_type": "pairwise"}
 
@@ -134,3 +135,34 @@ def test_a_hint_about_somebody_else_is_still_somebody_elses(service: Service, po
     service.sign_in(theo, "theo@northgate.example")
     answer = portal.get("/oauth/logout", {"id_token_hint": hint}, theo)
     assert answer.headers["Location"].startswith("/sign-out?request=")
+
+
+def test_a_client_names_a_person_as_it_knows_them(portal: Portal) -> None:
+    """Core 5.5.1 and 3.1.2.1: the `sub` of the claims parameter and of an id_token_hint is the one this client was told; the
+    person's id, which it never heard, names nobody, and neither shows an address to whoever opens the link.
+    """
+    hint = portal.tokens()["id_token"]
+    mine = portal.claims(hint)["sub"]
+
+    def named(sub: str) -> str:
+        return json.dumps({"id_token": {"sub": {"value": sub}}})
+
+    assert "code" in sent_back(portal.ask(claims=named(mine), prompt="none"))
+    assert "code" in sent_back(portal.ask(claims=named(mine), id_token_hint=hint, prompt="none"))
+    user_id = portal.membership.user_id
+    assert sent_back(portal.ask(claims=named(user_id), prompt="none"))["error"] == "login_required"
+    both = portal.ask(claims=named(user_id), id_token_hint=hint, prompt="none")
+    assert sent_back(both)["error"] == "invalid_request"
+    for sub in (mine, user_id):
+        stranger = portal.service.person()
+        assert DANA not in stranger.open(AUTHORIZE, **portal.request(claims=named(sub))).text
+
+
+def test_a_named_sub_shows_nobodys_address(service: Service) -> None:
+    """Where the sub is the person's id too: many services know it, and the sign-in page must not turn it into an address."""
+    portal = Portal.on(service)
+    claims = json.dumps({"id_token": {"sub": {"value": portal.membership.user_id}}})
+    page = service.person().open(AUTHORIZE, **portal.request(claims=claims))
+    assert page.h1 == "Sign in"
+    assert DANA not in page.text
+    assert all(DANA not in form.fields.values() for form in page.forms)
