@@ -301,7 +301,7 @@ def build(
         registration=registration,
         initial_access=InitialAccess(digester, clock, audit),
         logout_deliveries=LogoutDeliveries(
-            database, registry, LogoutTokens(settings.issuer, ring, id_tokens, clock, subjects.sub), fetch, clock, audit
+            database, registry, LogoutTokens(settings.issuer, ring, subjects, clock), fetch, clock, audit
         ),
         families=families,
         server=server,
@@ -309,7 +309,7 @@ def build(
             reader=reader,
             server=server,
             hints=hints,
-            asking=Asking(sessions, families, consents, policies.mfa, courier.channels, clock),
+            asking=Asking(sessions, families, consents, subjects, policies.mfa, courier.channels, clock),
             families=families,
             consents=consents,
             clock=clock,
@@ -322,7 +322,7 @@ def build(
         device_codes=device_codes,
         revoked_tokens=revoked_tokens,
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
-        logout=Logout(server, ring, subjects.sub),
+        logout=Logout(server, hints),
         mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
         reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),

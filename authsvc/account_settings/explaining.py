@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import Membership
 from authsvc.mfa.enrolment import has_app
-from authsvc.mfa.explain import Rule, explain
+from authsvc.mfa.explain import Demand, Rule, explain
 from authsvc.mfa.rules import Wanted, person_of, switch_of
 from authsvc.policy.schema import MfaPolicy
 from authsvc.sessions import levels
@@ -36,21 +36,23 @@ def explain_sign_in(
     channels: Collection[str],
     acr: str | None = None,
     asked_by: str = "",
+    minimum: str | None = None,
+    minimum_by: str = "",
 ) -> SignInExplained:
-    """Nobody is signed in by it. `acr`: what a service asks for; `asked_by`: that service, in words."""
+    """Nobody is signed in by it. `acr`: what a service asks for; `minimum`: what it never goes below; `*_by`: who says so."""
     found = explain(
         policy,
         membership.audience,
         switch_of(membership.account.mfa_for(membership.audience)),
         person=person_of(membership.user, policy.phone, app_ready=has_app(tx, membership.user_id)),
         verified=membership.user.email.verified_at is not None,
-        wanted=Wanted(levels.rank(acr)),
-        wanted_by=asked_by,
+        asked=Demand(Wanted(levels.rank(acr)), asked_by),
+        minimum=Demand(Wanted(levels.rank(minimum)), minimum_by),
         channels=channels,
     )
     return SignInExplained(
         audience=membership.audience,
-        may_sign_in=membership.is_active,
+        may_sign_in=membership.is_active and found.is_possible,
         code_required=found.rules.code_required,
         methods=tuple(found.rules.methods),
         remembered_device_may_stand_in=found.rules.may_skip_code,

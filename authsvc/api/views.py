@@ -160,7 +160,7 @@ def _refusal(refused: Refused, caller: Caller) -> Response:
     if refused.foreign is not None:
         s = services()
         with s.database.transaction() as tx:
-            s.audit.record(tx, Event.FOREIGN_ROW_REFUSED, client_id=caller.client_id, kind=refused.foreign)
+            s.audit.record(tx, Event.ACCESS_REFUSED, client_id=caller.client_id, what=refused.foreign)
     headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
     return api_problems.answer(refused.status, refused.detail, name=refused.name, title=refused.title, headers=headers)
 

@@ -14,7 +14,6 @@ from authsvc.accounts.models import Account, Membership, User
 from authsvc.accounts.queries import account_by_slug, user_by_email
 from authsvc.cli.context import LazyServices
 from authsvc.errors import AuthsvcError, Kind
-from authsvc.mfa.explain import Rule
 from authsvc.oauth.models import OAuthClient
 from authsvc.sessions import levels
 
@@ -72,14 +71,20 @@ def _answer(
 ) -> dict[str, Any]:
     s = needs.services
     asked_by = f"acr_values{f' of the client {client.client_id}' if client else ''}: {acr}" if acr else ""
-    found = asdict(
-        explain_sign_in(tx, membership, s.policies.mfa, channels=s.courier.channels, acr=acr, asked_by=asked_by)
+    minimum = client.minimum_acr if client else None
+    minimum_by = f"the client {client.client_id}, minimum_acr {minimum}" if client and minimum else ""
+    return asdict(
+        explain_sign_in(
+            tx,
+            membership,
+            s.policies.mfa,
+            channels=s.courier.channels,
+            acr=acr,
+            asked_by=asked_by,
+            minimum=minimum,
+            minimum_by=minimum_by,
+        )
     )
-    if client is not None and client.minimum_acr:
-        said = "is not asked of a sign-in in this release"
-        minimum = Rule("client's minimum", said, f"the client {client.client_id}, minimum_acr {client.minimum_acr}")
-        found["reasons"] = [*found["reasons"], asdict(minimum)]
-    return found
 
 
 def _print(account: Account, user: User, answer: dict[str, Any]) -> None:

@@ -20,10 +20,19 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """A level that a request or a client asks for, and who does, in words."""
+
+    level: Wanted = Wanted.NOTHING
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Explanation:
-    """The rules in force, and why."""
+    """The rules in force, and why. `is_possible`: else this person can never show what the client asks at least."""
 
     rules: MfaRules
+    is_possible: bool
     reasons: tuple[Rule, ...]
 
 
@@ -34,12 +43,18 @@ def explain(
     *,
     person: Person,
     verified: bool,
-    wanted: Wanted,
-    wanted_by: str,
+    asked: Demand,
+    minimum: Demand,
     channels: Collection[str],
 ) -> Explanation:
-    """The rules of a sign-in of this person now. `wanted_by`: who asks for more, in words."""
+    """The rules of a sign-in of this person now. `asked` is voluntary; `minimum` is what the client cannot do without."""
     of_audience = policy.for_audience(audience)
+    can_have = can_meet(asked.level, of_audience, switch, person, channels)
+    is_possible = can_meet(minimum.level, of_audience, switch, person, channels)
+    decides = asked if can_have and asked.level > minimum.level else minimum
+    if decides.level is Wanted.NOTHING:
+        decides = asked  # a wish that is passed over still says why
+    wanted, wanted_by = decides.level, decides.by
     rules = rules_for(of_audience, switch, person=person, wanted=wanted, channels=channels)
     place = f"mfa.yaml, audiences.{audience}"
     reasons = (
@@ -47,9 +62,12 @@ def explain(
         *_methods(rules, of_audience, switch, person, wanted, wanted_by, channels, place),
         _email(verified, rules),
         *_remembering(policy, rules, of_audience, switch, wanted, wanted_by, place),
-        *(() if wanted is Wanted.NOTHING else (_met(of_audience, switch, person, wanted, wanted_by, channels),)),
+        *_met(
+            "what is asked", asked, "can be met" if can_have else "cannot be met by this person, so it is passed over"
+        ),
+        *_met("client's minimum", minimum, "can be met" if is_possible else "cannot be met by this person: refused"),
     )
-    return Explanation(rules, reasons)
+    return Explanation(rules, is_possible, reasons)
 
 
 def _code(rules: MfaRules, switch: Switch | None, wanted_by: str, place: str) -> Rule:
@@ -133,15 +151,6 @@ def _remembering(
         yield Rule("Remember Me", "is not offered", whose)
 
 
-def _met(
-    policy: AudiencePolicy,
-    switch: Switch | None,
-    person: Person,
-    wanted: Wanted,
-    wanted_by: str,
-    channels: Collection[str],
-) -> Rule:
-    can = can_meet(wanted, policy, switch, person, channels)
-    return Rule(
-        "what is asked", "can be met" if can else "cannot be met by this person, so it is passed over", wanted_by
-    )
+def _met(rule: str, demand: Demand, answer: str) -> Iterator[Rule]:
+    if demand.level is not Wanted.NOTHING:
+        yield Rule(rule, answer, demand.by)

@@ -15,6 +15,7 @@ from authsvc.oauth.authorization_request import AuthorizationRequest
 from authsvc.oauth.consent import Consents
 from authsvc.oauth.families import Families
 from authsvc.oauth.interaction import Ask, Before, Reason, SignedIn, Wish, what_to_ask
+from authsvc.oauth.subjects import Subjects
 from authsvc.policy.schema import MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession, SignInRequest
@@ -32,6 +33,7 @@ class Asking:
     sessions: Sessions
     families: Families
     consents: Consents
+    subjects: Subjects
     mfa: MfaPolicy
     channels: Collection[str]
     clock: Clock
@@ -45,7 +47,8 @@ class Asking:
         if session is not None:
             acr = self.families.effective_acr(tx, session)
             slug = session.membership.account.slug
-            shown = SignedIn(slug, acr, session.auth_time, session.password_at, session.user_id)
+            sub = self.subjects.sub(request.client, session.user_id)
+            shown = SignedIn(slug, acr, session.auth_time, session.password_at, sub)
             agreed = self._agreed(tx, request, session, before)
         return what_to_ask(self._wish(tx, request, session), shown, before=before, now=self.clock.now(), agreed=agreed)
 
@@ -64,7 +67,6 @@ class Asking:
     def _wish(self, tx: Session, request: AuthorizationRequest, session: BrowserSession | None) -> Wish:
         demand = request.demand
         welcome = [acr for acr in demand.prefers if acr in levels.ORDER and self._can_show(tx, acr, request, session)]
-        person = demand.person
         return Wish(
             demand.prompt,
             demand.max_age,
@@ -72,7 +74,7 @@ class Asking:
             demand.account.slug if demand.account else None,
             needs=demand.needs,
             reachable=demand.needs is None or self._can_show(tx, demand.needs, request, session),
-            user_id=None if person is None else person.user.id if person.user else "",
+            sub=demand.person.sub if demand.person else None,
         )
 
     def _can_show(self, tx: Session, acr: str, request: AuthorizationRequest, session: BrowserSession | None) -> bool:

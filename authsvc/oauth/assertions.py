@@ -23,7 +23,7 @@ from authsvc.clock import Clock, epoch_s
 from authsvc.crypto.tokens import Digester
 from authsvc.errors import AuthsvcError
 from authsvc.oauth.clients import Client, Registry
-from authsvc.oauth.jose import UNREADABLE, verified
+from authsvc.oauth.jose import UNREADABLE, kid_of, verified
 from authsvc.oauth.models import SpentAssertion
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -86,8 +86,7 @@ class Assertions:
         flaw = self._flaw_of_client(client, assertion_type, named=client_id)
         if flaw is None and client is not None:
             try:
-                kid = extract_compact(assertion.encode()).headers().get("kid")
-                keys = self.keys.keys(client, kid if isinstance(kid, str) else None)
+                keys = self.keys.keys(client, kid_of(assertion))
                 registered = client.metadata.token_endpoint_auth_signing_alg
                 token = verified(assertion, keys, [registered] if registered else ALGORITHMS)
                 return self._proof(client, token.header, token.claims)

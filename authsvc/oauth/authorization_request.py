@@ -62,8 +62,9 @@ class Demand:
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody the client names by an ID token or a sub; `user` None: nobody we know."""
+    """Somebody the client names by an ID token or a sub. `user`: whose address the sign-in fills in, where we can tell."""
 
+    sub: str
     user: User | None
 
 

@@ -7,12 +7,11 @@ knows no clients), the worker writes a receipt and a job for each client, and ea
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from joserfc import jwt
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
@@ -26,8 +25,9 @@ from authsvc.jobs.worker import TryLater
 from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.clients import Client, Registry
 from authsvc.oauth.guarded_fetch import FetchFailed, GuardedFetch
+from authsvc.oauth.jose import algorithm_for, sign
 from authsvc.oauth.models import LogoutDelivery, TokenFamily
-from authsvc.oauth.tokens import IdTokens
+from authsvc.oauth.subjects import Subjects
 
 SEND_LOGOUT = "send_logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -92,17 +92,15 @@ class LogoutTokens:
 
     issuer: str
     ring: KeyRing
-    id_tokens: IdTokens
+    subjects: Subjects
     clock: Clock
-    #: The `sub` by which this client knows this person; the one that its ID tokens have.
-    sub_of: Callable[[Client, str], str]
 
     def make(self, client: Client, *, user_id: str, sid: str | None) -> str:
         """One for this client (section 2.4). Never a nonce: it must not pass for an ID token (TK-19)."""
         now = self.clock.now()
         claims: dict[str, Any] = {
             "iss": self.issuer,
-            "sub": self.sub_of(client, user_id),
+            "sub": self.subjects.sub(client, user_id),
             "aud": client.client_id,
             "iat": epoch_s(now),
             "exp": epoch_s(now + LIFETIME),
@@ -111,9 +109,8 @@ class LogoutTokens:
         }
         if sid is not None:
             claims["sid"] = sid
-        header = self.id_tokens.get_encode_header(client) | {"typ": TYPE}
-        key = self.id_tokens.resolve_client_private_key(client)
-        return jwt.encode(header, claims, key, algorithms=[header["alg"]])
+        alg = algorithm_for(self.ring, client.metadata.id_token_signed_response_alg)
+        return sign(self.ring, claims, alg=alg, typ=TYPE)
 
 
 @dataclass(frozen=True)

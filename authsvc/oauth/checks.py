@@ -17,11 +17,11 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, InvalidScopeError
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import Headers, MultiDict
 
-from authsvc.accounts.models import Account, User
+from authsvc.accounts.models import Account
 from authsvc.accounts.queries import account_by_slug
 from authsvc.oauth.asked_claims import AskedClaims, read_claims
 from authsvc.oauth.authorization_request import AuthorizationRequest, Demand, Person, Sent
-from authsvc.oauth.call import PLAIN, Call, plain
+from authsvc.oauth.call import Call, plain
 from authsvc.oauth.clients import Client, NoSuchTarget, audience_for
 from authsvc.oauth.errors import InvalidTarget, UnmetAuthenticationRequirements
 from authsvc.oauth.id_token_hint import Hints, hinted_user
@@ -32,8 +32,8 @@ from authsvc.sessions import levels
 PROMPTS = frozenset({"none", "login", "consent", "select_account"})
 _DIGITS = re.compile(r"[0-9]{1,9}")
 LONGEST_NONCE = 500
-#: What a row holds; no client registers as much for itself (models.py).
-LONGEST_SCOPE, LONGEST_NAME = 2000, 200
+#: What a row of a consent holds of a scope's name. All of them together: as much as a client may register.
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Asked:
 
     @cached_property
     def scope(self) -> str:
-        """What of the scope the client may have. Whoever registered scopes without end gets none of them."""
+        """What of the scope the client may have."""
         scope = self.client.get_allowed_scope(self.get("scope")) or ""
-        if len(scope) > LONGEST_SCOPE or any(len(name) > LONGEST_NAME for name in scope.split()):
-            raise InvalidScopeError("The scope is too long.")
+        if any(len(name) > LONGEST_NAME for name in scope.split()):
+            raise InvalidScopeError("The name of a scope is too long.")
         return scope
 
     @cached_property
@@ -117,16 +117,20 @@ class Asked:
 
     @cached_property
     def person(self) -> Person | None:
-        """The one person who will do, named by `id_token_hint` or by a sub in the claims parameter."""
+        """The one person who will do, named by `id_token_hint` or by a sub in the claims parameter.
+
+        Compared by `sub`, as this client is told it (asking.py), for a pairwise one leads back to nobody.
+        """
         hint, sub = self.get("id_token_hint"), self.claims.sub
         if hint is None:
-            if sub is None:
-                return None
-            return Person(self.tx.get(User, sub) if PLAIN.fullmatch(sub) else None)
+            # Nobody's address is filled in: whoever knows a sub would read it there.
+            return None if sub is None else Person(sub, None)
         claims = self.hints.claims_of(hint)
         if claims is None or claims.get("azp") != self.client.client_id:
             raise InvalidRequestError("The id_token_hint is not an ID token that this client got from here.")
-        return Person(hinted_user(self.tx, claims) if sub in (None, claims.get("sub")) else None)
+        if sub not in (None, claims["sub"]):
+            raise InvalidRequestError("The id_token_hint and the claims parameter name two people.")
+        return Person(claims["sub"], hinted_user(self.tx, claims))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ WORDS = {
     "openid": "Know that it’s you, and which account you’re in",
     "profile": "See your name and time zone",
     "email": "See your email address",
-    "offline_access": "Stay connected for up to 30 days, also while you’re signed out",
+    "offline_access": "Stay connected for up to 30 days, also while you’re away",
 }
 
 

@@ -31,7 +31,7 @@ class Wish:
     """What the client asks of the sign-in.
 
     acr: the first of the values it would like that this person can meet. needs: the least that will do; `reachable` says
-    whether this person can show as much. user_id: the one person who will do; "" for somebody we do not know.
+    whether this person can show as much. sub: the one person who will do, by the name that the client knows.
     """
 
     prompt: frozenset[str]
@@ -40,18 +40,18 @@ class Wish:
     account_slug: str | None
     needs: str | None = None
     reachable: bool = True
-    user_id: str | None = None
+    sub: str | None = None
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    """What the browser's session has shown; `acr` is the effective one."""
+    """What the browser's session has shown; `acr` is the effective one, `sub` what this client calls the person."""
 
     account_slug: str
     acr: str
     auth_time: datetime
     password_at: datetime
-    user_id: str = ""
+    sub: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def what_to_ask(
         return Ask(Reason.NOT_SIGNED_IN, "login_required")
     typed_since = before is not None and session.password_at >= before.parked_at
     shown_since = before is not None and session.auth_time >= before.parked_at
-    if wish.user_id is not None and wish.user_id != session.user_id:
+    if wish.sub is not None and wish.sub != session.sub:
         # Core 3.1.2.2: another person's sign-in is no positive response; asked once, for they may have meant to change.
         return Ask(Reason.OUT_OF_REACH if typed_since else Reason.OTHER_PERSON, "login_required")
     if wish.account_slug is not None and wish.account_slug != session.account_slug:

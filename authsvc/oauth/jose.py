@@ -8,7 +8,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
-from joserfc.jws import JWSRegistry
+from joserfc.jws import JWSRegistry, extract_compact
 
 from authsvc.keyring.ring import KeyRing
 
@@ -43,6 +43,16 @@ def sign(ring: KeyRing, claims: dict[str, Any], *, alg: str, typ: str) -> str:
     signer = ring.active(alg)
     header = {"alg": alg, "kid": signer.kid, "typ": typ}
     return jwt.encode(header, claims, signer.key, registry=Registry(algorithms=[alg]))
+
+
+def kid_of(token: str) -> str | None:
+    """The key that a token names, before anything of it is believed. Raises: one of UNREADABLE.
+
+    joserfc decodes the header and leaves open what it is: a list or a text has no `get`.
+    """
+    header: object = extract_compact(token.encode()).headers()
+    kid = header.get("kid") if isinstance(header, dict) else None
+    return kid if isinstance(kid, str) else None
 
 
 def verified(token: str, keys: KeySet, algorithms: Collection[str]) -> jwt.Token:

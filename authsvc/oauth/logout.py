@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
 from werkzeug.datastructures import Headers, MultiDict
 
-from authsvc.keyring.ring import KeyRing
 from authsvc.oauth.call import Call, checked
 from authsvc.oauth.clients import Client
-from authsvc.oauth.jose import UNREADABLE, verified
+from authsvc.oauth.id_token_hint import Hints
 from authsvc.oauth.server import AuthorizationServer
 from authsvc.sessions.models import BrowserSession
 
@@ -20,31 +18,16 @@ from authsvc.sessions.models import BrowserSession
 class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
     """Reads logout requests; what is done about them is the view's."""
 
-    def __init__(self, server: AuthorizationServer, ring: KeyRing, sub_of: Callable[[Client, str], str]) -> None:
+    def __init__(self, server: AuthorizationServer, hints: Hints) -> None:
         super().__init__(server)
-        self._ring, self._sub_of = ring, sub_of
+        self._hints = hints
 
     def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
-        """The claims of an ID token of ours, also long after its end (section 2). Raises: InvalidRequestError.
-
-        Authlib's own would ask the machine's clock about `iat`, and take an access token, which any API may hold (TK-07).
-        """
-        try:
-            hint = verified(id_token_hint, self._ring.verification_key_set(), self._ring.algorithms())
-        except UNREADABLE as exc:
-            raise InvalidRequestError("The id_token_hint is not one of ours.") from exc
-        claims: dict[str, Any] = hint.claims
-        if hint.header.get("typ") != "JWT" or claims.get("iss") != self.server.issuer or "sid" not in claims:
+        """The claims of an ID token of ours, also long after its end (section 2). Raises: InvalidRequestError."""
+        claims = self._hints.claims_of(id_token_hint)
+        if claims is None:
             raise InvalidRequestError("The id_token_hint is not one of ours.")
-        return claims | {"sub": self._person(claims)}
-
-    def _person(self, claims: dict[str, Any]) -> str:
-        """Whom the hint is about: behind a pairwise `sub` the person of the session it names, if that is what it calls them."""
-        session: BrowserSession | None = self.server.tx().get(BrowserSession, str(claims["sid"]))
-        client = self.resolve_client_from_id_token_claims(claims)
-        if session is None or client is None or self.server.subjects.sub(client, session.user_id) != claims.get("sub"):
-            return str(claims.get("sub"))
-        return session.user_id
+        return claims
 
     def resolve_client_from_id_token_claims(self, id_token_claims: dict[str, Any]) -> Client | None:
         """The client the hint was made for; Authlib knows it only where `aud` is no list."""
@@ -78,4 +61,4 @@ class Logout(EndSessionEndpoint):  # type: ignore[misc]  # Authlib is untyped
         """Whether the hint speaks of whoever is signed in, by the `sub` that its client knows."""
         claims = request.id_token_claims or {}
         client = self.resolve_client_from_id_token_claims(claims)
-        return client is not None and claims.get("sub") == self._sub_of(client, session.user_id)
+        return client is not None and claims.get("sub") == self.server.subjects.sub(client, session.user_id)

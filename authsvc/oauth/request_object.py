@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, get_args
 
-from joserfc import jws
 from werkzeug.datastructures import MultiDict
 
 from authsvc.clock import Clock, epoch_s
@@ -18,7 +17,7 @@ from authsvc.oauth.client_keys import ClientKeys, NoUsableKeys
 from authsvc.oauth.client_metadata import ClientAlg
 from authsvc.oauth.clients import Client
 from authsvc.oauth.errors import InvalidRequestObject
-from authsvc.oauth.jose import UNREADABLE, verified
+from authsvc.oauth.jose import UNREADABLE, kid_of, verified
 
 ALGORITHMS: tuple[str, ...] = get_args(ClientAlg)
 #: None: many clients name no type. A type of another kind of token is refused (RFC 8725 3.11).
@@ -71,13 +70,6 @@ class RequestObjects:
         if claims.get("sub") == client.client_id:
             # Else what authenticates the client could be sent here, and the other way round (RFC 9101 4 and 10.8).
             raise InvalidRequestObject("The sub must not be the client.")
-
-
-def kid_of(text: str) -> str | None:
-    """The key that a JWT names, before anything of it is believed. Raises what cannot be read as one: see UNREADABLE."""
-    header = jws.extract_compact(text.encode()).headers()
-    kid = header.get("kid") if isinstance(header, dict) else None
-    return kid if isinstance(kid, str) else None
 
 
 def _parameters(claims: Mapping[str, Any]) -> dict[str, str]:

@@ -7,18 +7,12 @@ from typing import Any
 
 from authsvc.accounts.models import Membership
 from authsvc.clock import epoch_s
-from authsvc.oauth.clients import Client
 from authsvc.oauth.models import TokenFamily
 
 #: RFC 7643 style names for what a membership may do, as entitlements (RFC 9068 2.2.3.1).
 SENSITIVE_DATA = "sensitive_data_access"
 #: What stands before a machine's jti, where a person's has the family's id.
 MACHINE = "m"
-
-
-def sub_for(_client: Client, user_id: str) -> str:
-    """The `sub` by which a client knows a person: globally unique, never an address."""
-    return user_id
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,32 @@ def test_a_request_for_more_is_named_with_its_client(service: Service) -> None:
     assert answer["by"]["what is asked"] == ("can be met", by)
 
 
+def test_a_minimum_of_the_client_decides_and_no_parameter_lowers_it(service: Service) -> None:
+    """claims.md: "A parameter can never lower a client's minimum." What it says is what the sign-in then asks."""
+    service.member(service.account())
+    service.client("vault", minimum_acr="urn:ims:acr:two-step")
+    by = "the client vault, minimum_acr urn:ims:acr:two-step"
+    for asking in ((), ("--acr", "password"), ("--acr", "remembered"), ("--acr", "two-step"), ("--acr", "two-factor")):
+        answer = asked("--client", "vault", *asking)
+        assert (answer["code_required"], answer["remembered_device_may_stand_in"]) == (True, False), asking
+        assert answer["by"]["client's minimum"] == ("can be met", by)
+        if asking != ("--acr", "two-factor"):
+            assert answer["by"]["code"] == ("required", by), asking
+            assert answer["by"]["remembered device"] == ("may not stand in for the code", by), asking
+    assert asked("--client", "vault", "--acr", "two-factor")["by"]["code"][1].startswith(
+        "acr_values of the client vault"
+    )
+
+
+def test_a_minimum_that_cannot_be_met_keeps_them_out(service: Service) -> None:
+    """claims.md: it "ends in unmet_authentication_requirements"; a wish beside it changes nothing. Exit status 1."""
+    service.member(service.account(mfa="email+sms"), phone=None)
+    service.client("vault", minimum_acr="urn:ims:acr:two-factor")
+    result = explain("--client", "vault", "--acr", "two-step")
+    assert result.exit_code == 1
+    assert "cannot be met by this person: refused  <- the client vault, minimum_acr" in result.stdout
+
+
 def test_two_factor_without_a_phone_cannot_be_met(service: Service) -> None:
     """Email never is a second factor (claims.md)."""
     service.member(service.account(mfa="email+sms"), phone=None)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.support.install import APACHE, APACHE_MODULES
-from tests.support.processes import accepts, free_port, running
+from tests.support.processes import accepts, free_port, poll, running
 from tests.support.remote import RemotePerson, Served
 from tests.support.service import CLIENT_SECRET, PASSWORD
 
@@ -21,6 +21,8 @@ clients:
     client_secret: {{env: PORTAL_SECRET}}
     redirect_uris: ["{site}/private/callback"]
     post_logout_redirect_uris: ["{site}/bye.html"]
+    backchannel_logout_uri: "{site}/private/callback?logout=backchannel"
+    backchannel_logout_session_required: true
     grant_types: [authorization_code, refresh_token]
     scope: openid profile email offline_access
 """
@@ -141,3 +143,16 @@ def test_it_signs_out_here_and_there(site: Site, somebody: Callable[[], str]) ->
     assert person.left_for.startswith(f"{site.url}/bye.html")
     assert person.open("/").h1 == "Sign in"
     assert site.visit(browser, "/private/page.html").status_code == 302
+
+
+def test_it_hears_of_a_sign_out_that_it_did_not_ask_for(site: Site, somebody: Callable[[], str]) -> None:
+    """Back-Channel Logout 1.0: Dana signs out at the sign-in, the worker posts a logout token, and Apache, by its own reading
+    of it, ends her session there and nobody else's.
+    """
+    browser, person, _ = sign_in(site, somebody())
+    other, _, _ = sign_in(site, somebody())
+    person.open("/sign-out")
+    person.submit()
+    assert person.here.h1 == "Sign in"
+    poll(lambda: site.visit(browser, "/private/page.html").status_code == 302, what="the end of Apache's session")
+    assert site.visit(other, "/private/page.html").status_code == 200

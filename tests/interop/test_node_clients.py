@@ -142,7 +142,30 @@ def test_a_device_signs_in(live: Served, somebody: Callable[[], str], library: s
         person.submit(email=address, password=PASSWORD)
         person.submit(code=live.code_for(address, after=before))
         person.submit()
+        person.submit(button="decision", value="allow")
+        assert person.here.h1 == "Your device is signed in"
         assert rp.ask("poll")["claims"]["acr"] == "urn:ims:acr:two-step"
+
+
+def test_a_client_registers_itself_and_signs_somebody_in(live: Served, somebody: Callable[[], str]) -> None:
+    """RFC 7591 by openid-client: with what it was answered, and nothing else, it gets tokens; the person is asked for consent."""
+    token = json.loads(live.run("client", "initial-access-token", "--uses", "1", "--expires", "1h", "--json"))
+    metadata = {
+        "client_name": "Newcomer",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_post",
+        "scope": "openid email offline_access",
+    }
+    with party("openid_client", "basic", live.issuer) as rp:
+        made = rp.ask("register", token=token["initial_access_token"], metadata=metadata)["client"]
+        person = sign_in(live, somebody(), rp.ask("begin", params={"scope": made["scope"]})["url"])
+        assert person.here.h1 == "Allow Newcomer?"
+        person.submit(button="choice", value="allow")
+        assert rp.ask("finish", url=person.left_for)["claims"]["azp"] == made["client_id"]
+        assert rp.ask("refresh")["rotated"]
+        spent = rp.try_("register", token=token["initial_access_token"], metadata=metadata)
+        assert "error" in spent, "the token was good for one client"
 
 
 def test_oauth4webapi_validates_our_access_tokens(live: Served, somebody: Callable[[], str]) -> None:

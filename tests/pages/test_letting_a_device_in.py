@@ -44,7 +44,7 @@ def test_the_question_says_who_what_and_where_from(device: Device) -> None:
         device.codes["user_code"],
         "Did somebody send you this code or a link?",
         "See your email address",
-        "Use “investors.read” for you",
+        "Use investors.read on your behalf",
         "from 203.0.113.9. That isn’t the internet address of this browser.",
     ):
         assert words in page.text, page.text

@@ -52,7 +52,7 @@ def test_the_page_says_who_asks_what_of_whom(portal: Portal) -> None:
         "portal.ims.test",
         "See your name and time zone",
         "See your email address",
-        "Stay connected for up to 30 days, also while you’re signed out",
+        "Stay connected for up to 30 days, also while you’re away",
         "Use investors.read on your behalf",
     ):
         assert words in page.text, words

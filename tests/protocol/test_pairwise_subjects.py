@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from tests.protocol.portal import Portal, body
-from tests.support.service import CALLBACK, CLIENT_SECRET, ISSUER, Service
+from tests.protocol.portal import AUTHORIZE, Portal, body, sent_back
+from tests.support.journey import Page
+from tests.support.service import CALLBACK, CLIENT_SECRET, DANA, ISSUER, Service
 
 PAIRWISE = {"first_party": False, "subject_type": "pairwise"}
+
+
+class Agreeing(Portal):
+    """Dana says yes to whatever the client may have; consent is another test's."""
+
+    def go_on(self, page: Page, **how: Any) -> Page:
+        """Past the question."""
+        page = super().go_on(page, **how)
+        return self.dana.submit(button="choice", value="allow") if page.h1.startswith("Allow ") else page
 
 
 def of(service: Service, first: Portal, client_id: str, **client: Any) -> Portal:
     """Another client, and the same Dana at the same browser."""
     service.client(client_id, token_endpoint_auth_method="none", public=True, **{**PAIRWISE, **client})
-    other = Portal(service, first.membership, client_id)
+    other = Agreeing(service, first.membership, client_id)
     other.is_public, other.dana = True, first.dana
     return other
 
 
 @pytest.fixture
 def portal(service: Service) -> Portal:
-    """A third party with pairwise subjects. Its users' consent is another test's."""
-    return Portal.on(service, **PAIRWISE)
+    """A third party with pairwise subjects."""
+    return Agreeing.on(service, **PAIRWISE)
 
 
 def introspected(service: Service, token: str, client_id: str = "ims-portal") -> dict[str, Any]:
@@ -67,8 +78,7 @@ def test_it_stays_the_same_and_differs_by_sector(service: Service, portal: Porta
     """Core 8.1: one sector, one name; another sector, another name; for another person, another one again."""
 
     def sub(of_client: Portal, redirect_uri: str = CALLBACK) -> str:
-        of_client.dana.open("/oauth/authorize", **of_client.request(redirect_uri=redirect_uri))
-        code = of_client.dana.callback()["code"]
+        code = of_client.code(redirect_uri=redirect_uri)
         tokens = body(of_client.redeem(code, redirect_uri=redirect_uri))
         return str(of_client.claims(tokens["id_token"])["sub"])
 
@@ -92,7 +102,7 @@ def test_it_stays_the_same_and_differs_by_sector(service: Service, portal: Porta
 @pytest.mark.parametrize("client", [{"subject_type": "pairwise"}, {"first_party": False}, {}], ids=str)
 def test_first_parties_and_public_subjects_hear_the_id(service: Service, client: dict[str, Any]) -> None:
     """IMS's own clients are one party: their subjects are always public."""
-    portal = Portal.on(service, **client)
+    portal = Agreeing.on(service, **client)
     assert portal.claims(portal.tokens()["id_token"])["sub"] == portal.membership.user_id
 
 
@@ -125,3 +135,34 @@ def test_a_hint_about_somebody_else_is_still_somebody_elses(service: Service, po
     service.sign_in(theo, "theo@northgate.example")
     answer = portal.get("/oauth/logout", {"id_token_hint": hint}, theo)
     assert answer.headers["Location"].startswith("/sign-out?request=")
+
+
+def test_a_client_names_a_person_as_it_knows_them(portal: Portal) -> None:
+    """Core 5.5.1 and 3.1.2.1: the `sub` of the claims parameter and of an id_token_hint is the one this client was told; the
+    person's id, which it never heard, names nobody, and neither shows an address to whoever opens the link.
+    """
+    hint = portal.tokens()["id_token"]
+    mine = portal.claims(hint)["sub"]
+
+    def named(sub: str) -> str:
+        return json.dumps({"id_token": {"sub": {"value": sub}}})
+
+    assert "code" in sent_back(portal.ask(claims=named(mine), prompt="none"))
+    assert "code" in sent_back(portal.ask(claims=named(mine), id_token_hint=hint, prompt="none"))
+    user_id = portal.membership.user_id
+    assert sent_back(portal.ask(claims=named(user_id), prompt="none"))["error"] == "login_required"
+    both = portal.ask(claims=named(user_id), id_token_hint=hint, prompt="none")
+    assert sent_back(both)["error"] == "invalid_request"
+    for sub in (mine, user_id):
+        stranger = portal.service.person()
+        assert DANA not in stranger.open(AUTHORIZE, **portal.request(claims=named(sub))).text
+
+
+def test_a_named_sub_shows_nobodys_address(service: Service) -> None:
+    """Where the sub is the person's id too: many services know it, and the sign-in page must not turn it into an address."""
+    portal = Portal.on(service)
+    claims = json.dumps({"id_token": {"sub": {"value": portal.membership.user_id}}})
+    page = service.person().open(AUTHORIZE, **portal.request(claims=claims))
+    assert page.h1 == "Sign in"
+    assert DANA not in page.text
+    assert all(DANA not in form.fields.values() for form in page.forms)

@@ -112,7 +112,9 @@ def test_tk23_of_twelve_uses_at_once_one_wins(
 
     answers = service.at_once(*[lambda: send(service, **form)] * 12)
 
-    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 11
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 401, 429}, "the last of them may find the limit of failures reached"
     with service.services.database.transaction(read_only=True) as tx:
         assert len(tx.scalars(select(SpentAssertion)).all()) == 1
     service.services.database.dispose()
@@ -215,6 +217,23 @@ def test_people_come_through_such_a_client(service: Service, signer: Signer) -> 
     refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert body(send(service, **refresh, client_id="ims-portal")) == REFUSED
     assert "access_token" in body(send(service, **refresh, **signer.form(service, "ims-portal")))
+
+
+def test_a_signing_client_pushes_its_requests(service: Service, signer: Signer) -> None:
+    """RFC 9126 2: the client is authenticated "in the same way as at the token endpoint", and its aud may be the endpoint's own
+    address. What proved it is no part of the request that is kept; a second use of it is refused.
+    """
+    portal = Portal.on(service, token_endpoint_auth_method="private_key_jwt", jwks=signer.jwks)
+    for aud in (ISSUER, TOKEN_URL, PAR_URL):
+        form = {**portal.request(), **signer.form(service, "ims-portal", aud=aud)}
+        answer = send(service, "/oauth/par", **form)
+        assert answer.status_code == 201, answer.text
+        again = send(service, "/oauth/par", **form)
+        assert (again.status_code, body(again)) == (401, REFUSED)
+        assert portal.open_link(body(answer)["request_uri"]).status_code in (302, 303)
+        assert form["client_assertion"] not in str(service.everything_stored())
+    bare = send(service, "/oauth/par", **portal.request())
+    assert (bare.status_code, body(bare)) == (401, REFUSED)
 
 
 class Watching(dict[str, Any]):

@@ -253,6 +253,15 @@ def test_somebody_who_is_not_signed_in_is_sent_on_at_once(portal: Portal) -> Non
     assert MESSAGE in portal.dana.open(SIGNED_OUT).text
 
 
+def test_a_hint_without_an_address_ends_on_our_own_page(portal: Portal) -> None:
+    """OpenID conformance, no-post-logout-redirect-uri: signed out, and a page that says so; a state alone leads nowhere."""
+    tokens = portal.tokens()
+    answer = logout(portal, id_token_hint=tokens["id_token"], state="s")
+    assert answer.headers["Location"] == SIGNED_OUT
+    assert not is_signed_in(portal)
+    assert portal.is_dead(tokens)
+
+
 def test_post_works_too(portal: Portal) -> None:
     """Section 2: "OpenID Providers MUST support the use of the HTTP GET and POST methods [...] at the Logout Endpoint." From
     another site a browser brings no cookies along with a POST (SameSite), so it is sent on as GET; nothing is done before that.

@@ -131,5 +131,5 @@ def served(folder: Path, provisioning: str, **settings: str) -> Iterator[Served]
 
     for arguments in (["migrate"], ["apply", "file.yaml"]):
         subprocess.run([*AUTHSVC, *arguments], cwd=folder, env=environment, check=True, capture_output=True)
-    with running([*AUTHSVC, "serve"], environment, ready=lambda: accepts(port), cwd=folder, deadline_s=30) as process:
+    with running([*AUTHSVC, "serve"], environment, ready=lambda: accepts(port), cwd=folder, deadline_s=120) as process:
         yield Served(issuer, folder, environment, process)

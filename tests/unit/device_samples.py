@@ -10,7 +10,7 @@ ENTER = {"email": "dana@northgate.example", "typed": "", "errors": {}, "action":
 CONFIRM = {
     "client": "IMS kiosk",
     "code": "WDJB-MJHT",
-    "asks": ["Know that it is you", "See your email address"],
+    "asks": ["Know that it’s you, and which account you’re in", "See your email address"],
     "email": "dana@northgate.example",
     "account": "Northgate",
     "asked_at": Time("4:31 PM EST", "2026-11-22T16:31:00-05:00"),

@@ -191,17 +191,17 @@ def test_what_the_client_cannot_do_without_is_asked_while_it_can_be_reached() ->
 
 def test_the_person_meant_is_asked_once_and_another_is_refused() -> None:
     """Core 3.1.2.2: the server "MUST NOT reply with an ID Token or Access Token for a different user"."""
-    theo = replace(NOTHING, user_id="theo")
-    dana = replace(DANA, user_id="dana")
+    theo = replace(NOTHING, sub="theo")
+    dana = replace(DANA, sub="dana")
 
-    assert asked(replace(NOTHING, user_id="dana"), dana) is None
+    assert asked(replace(NOTHING, sub="dana"), dana) is None
     assert asked(theo, dana) is Reason.OTHER_PERSON
     assert asked(theo, dana, parked_at=NOW) is Reason.OTHER_PERSON, "nothing was typed since"
     typed = replace(dana, password_at=NOW)
     assert what_to_ask(theo, typed, before=Before(NOW - MINUTE, NOW), now=NOW) == Ask(
         Reason.OUT_OF_REACH, "login_required"
     )
-    assert asked(replace(NOTHING, user_id=""), dana) is Reason.OTHER_PERSON, "somebody we do not know is nobody here"
+    assert asked(replace(NOTHING, sub=""), dana) is Reason.OTHER_PERSON, "somebody we do not know is nobody here"
 
 
 def test_select_account_is_done_by_a_sign_in_for_this_request() -> None:

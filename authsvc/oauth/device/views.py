@@ -17,7 +17,8 @@ from werkzeug.wrappers import Response
 from authsvc.audit import Event
 from authsvc.crypto.tokens import new_secret
 from authsvc.oauth.clients import Client
-from authsvc.oauth.device import user_code, words
+from authsvc.oauth.consent import in_plain_words
+from authsvc.oauth.device import user_code
 from authsvc.oauth.models import DeviceAuthorization
 from authsvc.sessions import levels
 from authsvc.sessions.models import BrowserSession
@@ -125,7 +126,7 @@ def confirm() -> Response:
         session,
         client=asked.client.client_name,
         code=asked.code,
-        asks=words.asks(asked.row.scope),
+        asks=in_plain_words(asked.row.scope.split()),
         email=session.user.email.address,
         account=account.name,
         asked_at=Time.clock(asked.row.created_at, zone),

@@ -17,7 +17,7 @@ const authentication = {
   private_key_jwt: async () => client.PrivateKeyJwt(await privateKey())
 }
 
-const config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, await authentication[AUTH_METHOD](), {
+let config = await client.discovery(new URL(ISSUER), CLIENT_ID, {}, await authentication[AUTH_METHOD](), {
   execute: [client.allowInsecureRequests]
 })
 client.enableNonRepudiationChecks(config)
@@ -25,6 +25,13 @@ const sent = {}
 let tokens = null
 
 const wishes = {
+  async register ({ token, metadata }) {
+    config = await client.dynamicClientRegistration(new URL(ISSUER), metadata, undefined, {
+      initialAccessToken: token, execute: [client.allowInsecureRequests]
+    })
+    client.enableNonRepudiationChecks(config)
+    return { client: config.clientMetadata() }
+  },
   async begin ({ via = 'plain', params = {} }) {
     sent.verifier = client.randomPKCECodeVerifier()
     sent.state = client.randomState()
@@ -74,7 +81,9 @@ const wishes = {
     return { device: sent.device }
   },
   async poll () {
-    tokens = await client.pollDeviceAuthorizationGrant(config, sent.device)
+    tokens = await client.pollDeviceAuthorizationGrant(config, sent.device, undefined, {
+      signal: AbortSignal.timeout(60_000)
+    })
     return { claims: tokens.claims() }
   },
   async logout ({ to }) {
