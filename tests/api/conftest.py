@@ -33,7 +33,7 @@ class World:
 
     def refused(self, kind: str) -> int:
         """How many foreign rows of this kind the trail has."""
-        return sum(event.fields == {"kind": kind} for event in self.service.events("access.foreign_row"))
+        return sum(event.fields == {"what": kind} for event in self.service.events("access.refused"))
 
 
 @pytest.fixture
