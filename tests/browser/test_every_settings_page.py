@@ -12,11 +12,11 @@ from sqlalchemy import event
 
 from authsvc.clock import FixedClock
 from authsvc.mfa.models import AuthenticatorApp
-from tests.browser.test_journeys import Walk
 from tests.support.browser import axe_violations
 from tests.support.here import served_here
 from tests.support.service import DANA, DANAS_PHONE, Service, make_ring
 from tests.support.team import PRIYA, THEO
+from tests.support.walk import Walk
 
 SCREENSHOTS = os.environ.get("AUTHSVC_TEST_SCREENSHOTS")
 FITS = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
