@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,14 @@ from playwright.sync_api import Page
 from sqlalchemy import select
 
 from authsvc.accounts.invitations import Invitations
+from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account, EmailAddress, Membership, User
 from authsvc.audit import AuditLog
 from authsvc.clock import SystemClock
 from authsvc.crypto.seal import derive
 from authsvc.crypto.tokens import Digester, new_id
 from authsvc.db import Database
+from authsvc.policy.load import load
 from tests.browser.test_hosted_pages import PERSON, Visitor
 from tests.support.links import NEW_PASSWORD
 from tests.support.processes import poll
@@ -126,7 +127,9 @@ def invite(site: Served, email: str) -> str:
     clock = SystemClock()
     database = Database(f"sqlite:///{site.folder / 'var/authsvc.db'}")
     audit = AuditLog(clock, "test")
-    invitations = Invitations(timedelta(days=7), timedelta(hours=24), Digester(derive(SECRET, "digest")), clock, audit)
+    policy = load(None).sessions
+    links = Links(policy.links, Digester(derive(SECRET, "links")), clock)
+    invitations = Invitations(policy, links, clock, audit)
     now = clock.now()
     user = User(id=new_id(), name="Priya", created_at=now)
     user.email = EmailAddress(address=email, canonical=email)

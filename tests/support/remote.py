@@ -102,7 +102,7 @@ class Served:
             found = CODE.search(mine[-1]["text"]) if mine else None
             return found.group() if found else None
 
-        return poll(newest, what=f"a code for {address}") or ""
+        return poll(newest, 30, what=f"a code for {address}") or ""
 
     def messages_to(self, address: str) -> int:
         """How many codes went to an address; notices are not counted."""
