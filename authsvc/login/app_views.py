@@ -11,11 +11,11 @@ from werkzeug.wrappers import Response
 
 from authsvc.db import after_commit
 from authsvc.login import app_pages, journey, pages, tab
-from authsvc.login.flow import CodeThrottled
 from authsvc.login.next_step import EnrolApp, EnterAppCode
 from authsvc.login.pages import Here
 from authsvc.mfa.challenge import clean
 from authsvc.mfa.enrolment import OwnCode
+from authsvc.mfa.exchange import CodeThrottled
 from authsvc.mfa.recovery_codes import clean as clean_recovery
 from authsvc.web import qr as pictures
 from authsvc.web.context import services

@@ -6,8 +6,7 @@ A wrong code is returned, not raised: raising would roll back the very counter t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from functools import partial
 
 from sqlalchemy.orm import Session
@@ -25,6 +24,7 @@ from authsvc.login.next_step import EnrolApp, EnrolPhone, EnterCode, Known, Prog
 from authsvc.messaging.courier import Courier
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome, OneTimeCodes, clean
 from authsvc.mfa.enrolment import AuthenticatorApps
+from authsvc.mfa.exchange import ADDRESS_PAUSE, CODE_PAUSE, CodeThrottled, Sending, SendOutcome
 from authsvc.mfa.models import Challenge
 from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, methods_of, person_of, rules_for, switch_of
 from authsvc.policy.schema import AudiencePolicy, MfaPolicy
@@ -33,10 +33,6 @@ from authsvc.sessions.models import SignInRequest
 from authsvc.throttle import AddressWindows, Throttle, Wait
 from authsvc.throttle.lockout import Pauses
 from authsvc.web import facts
-
-CODE_PAUSE = "codes"
-#: What a person is told to wait where a network address has sent too much; its window slides.
-ADDRESS_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -49,31 +45,6 @@ class Visit:
     browser: str = ""
     #: Whether the window of this network address has room for another message; asked before the transaction.
     may_send: bool = True
-
-
-class SendOutcome(StrEnum):
-    """What became of a wish for a code."""
-
-    SENT = "sent"
-    ALREADY_OUT = "already_out"
-    TOO_SOON = "too_soon"
-    TOO_MANY = "too_many"
-    PAUSED = "paused"
-
-
-@dataclass(frozen=True)
-class Sending:
-    """The outcome, and until when to wait where that applies."""
-
-    outcome: SendOutcome
-    until: datetime | None = None
-
-
-@dataclass(frozen=True)
-class CodeThrottled:
-    """So many wrong codes from this person, over all their sign-ins, that no more are compared before `until`."""
-
-    until: datetime
 
 
 @dataclass(frozen=True)

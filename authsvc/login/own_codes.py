@@ -12,11 +12,12 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from authsvc.audit import AuditLog, Event
-from authsvc.login.flow import CodeThrottled, Flow, Visit
+from authsvc.login.flow import Flow, Visit
 from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import EnrolApp, EnterAppCode
 from authsvc.mfa.challenge import clean
 from authsvc.mfa.enrolment import AuthenticatorApps, OwnCode
+from authsvc.mfa.exchange import CodeThrottled
 from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.mfa.rules import RECOVERY
 from authsvc.throttle import Throttle

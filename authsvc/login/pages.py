@@ -11,12 +11,13 @@ from werkzeug.wrappers import Response
 
 from authsvc.accounts.models import Account
 from authsvc.login import journey
-from authsvc.login.flow import Sending, SendOutcome, Visit
+from authsvc.login.flow import Visit
 from authsvc.login.journey import Purpose
 from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import EnterAppCode, EnterCode, Step, VerifyEmail
 from authsvc.login.why import Memory, Situation, why_a_code
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome
+from authsvc.mfa.exchange import Sending, SendOutcome
 from authsvc.mfa.models import Challenge
 from authsvc.mfa.rules import Person
 from authsvc.web.context import services

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from authsvc.accounts.phone import WORDS
 from authsvc.db import after_commit
 from authsvc.login import journey, pages
-from authsvc.login.flow import CodeThrottled, SendOutcome, Visit
+from authsvc.login.flow import Visit
 from authsvc.login.journey import Onward, Purpose
 from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import ChooseMethod, EnrolPhone, EnterAppCode, EnterCode, VerifyEmail
@@ -20,6 +20,7 @@ from authsvc.login.tab import elsewhere as _elsewhere
 from authsvc.login.tab import here as _here
 from authsvc.login.tab import posted as _posted
 from authsvc.mfa.challenge import CodeOutcome
+from authsvc.mfa.exchange import CodeThrottled, SendOutcome
 from authsvc.web.context import services
 
 bp = Blueprint("login_steps", __name__, template_folder="templates")
