@@ -26,7 +26,7 @@ from tests.support.service import SECRET
 AUTHSVC = [sys.executable, "-m", "authsvc"]
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 CODES = ("sign_in_code", "verify_email_code", "phone_code")
-NETWORK_TROUBLE = (requests.ConnectionError, requests.Timeout, HTTPException)
+NETWORK_TROUBLE = (requests.RequestException, HTTPException)
 
 
 class RemotePerson(Person):
