@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -107,10 +108,17 @@ def worker_folder(run_folder: Path, request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-@pytest.fixture
-def clock() -> FixedClock:
-    """22 November 2026, 21:31 UTC, until the test moves it."""
+@pytest.fixture(scope="session")
+def clock_of_worker() -> FixedClock:
+    """The one clock of this worker's tests."""
     return FixedClock(START)
+
+
+@pytest.fixture
+def clock(clock_of_worker: FixedClock) -> FixedClock:
+    """22 November 2026, 21:31 UTC, until the test moves it."""
+    clock_of_worker.advance(START - clock_of_worker.now())
+    return clock_of_worker
 
 
 @pytest.fixture(scope="session")
@@ -162,12 +170,21 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def databases() -> Iterator[dict[str, Database]]:
+    """`Database` on each address, once it was needed: it keeps compiled statements."""
+    kept: dict[str, Database] = {}
+    yield kept
+    for database in kept.values():
+        database.dispose()
+
+
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """`authsvc.db.Database` on `database_url`."""
-    database = Database(database_url)
-    yield database
+def database(database_url: str, databases: dict[str, Database]) -> Database:
+    """`authsvc.db.Database` on `database_url`, without open connections."""
+    database = databases.setdefault(database_url, Database(database_url))
     database.dispose()
+    return database
 
 
 @pytest.fixture(scope="session")
@@ -178,12 +195,27 @@ def ring_folder(worker_folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def services() -> Iterator[dict[str, Service]]:
+    """The service on each kind of database, once it was needed."""
+    kept: dict[str, Service] = {}
+    yield kept
+    for service in kept.values():
+        service.services.database.dispose()
+
+
 @pytest.fixture
-def service(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterator[Service]:
-    """The whole service in this process, on each kind of database."""
-    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
-    yield service
-    service.services.database.dispose()
+def service(database_url: str, clock: FixedClock, ring_folder: Path, services: dict[str, Service]) -> Service:
+    """The whole service in this process, on each kind of database: empty, at the same instant, with nothing remembered.
+
+    One for all tests of a worker: half of what a test costs is otherwise spent on starting, that is on importing an RSA
+    key and on compiling addresses, templates and statements. So a test that breaks a part must mend it, or make a service
+    of its own.
+    """
+    if database_url not in services:
+        services[database_url] = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+    services[database_url].forget_everything()
+    return replace(services[database_url])
 
 
 @pytest.fixture(scope="session")

@@ -75,7 +75,7 @@ def test_no_query_and_no_path_breaks_it(machine: Machine, operation: Any, query:
         path = path.replace(place, written)
     pairs = "&".join(f"{key}={quote(value.encode('utf-8', 'surrogatepass'))}" for key, value in query.items())
     headers = {"Authorization": f"Bearer {machine.token}"}
-    machine.service.services.windows._local.storage.reset()
+    machine.service.forget_addresses()
     answer = machine.service.machine().get(f"{path}?{pairs}", base_url="https://login.ims.test", headers=headers)
     assert answer.status_code < 429, (path, pairs, answer.text)
 

@@ -179,9 +179,9 @@ def test_a_machine_that_calls_too_often_waits(world: World) -> None:
     """429 with Retry-After; policies/throttle.yaml, token_per_client."""
     headers = {"Authorization": f"Bearer {world.desk.token}"}
     machine = world.service.machine()
-    for _ in range(101):
-        answer = machine.get("/api/v1/accounts?limit=0", base_url=ISSUER, headers=headers)
-    assert answer.status_code == 429
+    answer = world.service.held_up(
+        "api desk", lambda: machine.get("/api/v1/accounts?limit=0", base_url=ISSUER, headers=headers)
+    )
     assert answer.headers["Retry-After"] == "1"
     assert answer.mimetype == "application/problem+json"
 

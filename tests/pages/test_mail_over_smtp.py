@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
 
 from authsvc.messaging.senders import sender_for
 from tests.support.service import DANA, Service
 from tests.support.smtp import SmtpSink
 
 
-def with_mail(service: Service, sink: SmtpSink) -> None:
-    """Let the service's mail go to the sink."""
-    service.services.courier.senders["email"] = sender_for(sink.url, email_from="no-reply@ims.test")  # type: ignore[index]
+@pytest.fixture
+def mailing(service: Service, smtp_sink: SmtpSink) -> Iterator[Service]:
+    """The service, whose mail goes to the sink."""
+    senders: dict[str, Any] = service.services.courier.senders  # type: ignore[assignment]
+    senders["email"] = sender_for(smtp_sink.url, email_from="no-reply@ims.test")
+    yield service
+    senders["email"] = service.emails
 
 
-def test_the_code_arrives_and_signs_in(service: Service, smtp_sink: SmtpSink) -> None:
+def test_the_code_arrives_and_signs_in(mailing: Service, smtp_sink: SmtpSink) -> None:
     """Subject and body hold the code; the person types it and is in."""
-    with_mail(service, smtp_sink)
+    service = mailing
     service.member(service.account(mfa="email"))
     dana = service.person()
     service.sign_in(dana)
@@ -29,9 +37,9 @@ def test_the_code_arrives_and_signs_in(service: Service, smtp_sink: SmtpSink) ->
     assert dana.here.h1 == "You’re signed in"
 
 
-def test_a_refusing_mail_server_is_said_on_the_page(service: Service, smtp_sink: SmtpSink) -> None:
+def test_a_refusing_mail_server_is_said_on_the_page(mailing: Service, smtp_sink: SmtpSink) -> None:
     """Success is never claimed for refused mail (security.md 4.4); the trail says why."""
-    with_mail(service, smtp_sink)
+    service = mailing
     service.member(service.account(mfa="email+sms"))
     dana = service.person()
     service.sign_in(dana)
@@ -44,9 +52,9 @@ def test_a_refusing_mail_server_is_said_on_the_page(service: Service, smtp_sink:
     assert service.events("code.not_delivered")[0].fields["channel"] == "email"
 
 
-def test_a_mail_server_that_is_away_is_tried_again(service: Service, smtp_sink: SmtpSink) -> None:
+def test_a_mail_server_that_is_away_is_tried_again(mailing: Service, smtp_sink: SmtpSink) -> None:
     """The same code arrives later, once."""
-    with_mail(service, smtp_sink)
+    service = mailing
     service.member(service.account(mfa="email"))
     dana = service.person()
     service.sign_in(dana)
@@ -61,9 +69,9 @@ def test_a_mail_server_that_is_away_is_tried_again(service: Service, smtp_sink: 
     assert service.deliver() == 0
 
 
-def test_a_code_that_was_replaced_is_not_sent_any_more(service: Service, smtp_sink: SmtpSink) -> None:
+def test_a_code_that_was_replaced_is_not_sent_any_more(mailing: Service, smtp_sink: SmtpSink) -> None:
     """Two different live codes never (security.md 4.4)."""
-    with_mail(service, smtp_sink)
+    service = mailing
     service.member(service.account(mfa="email"))
     dana = service.person()
     service.sign_in(dana)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from authsvc.accounts.models import Membership
-from authsvc.db import DatabaseUnavailable
 from authsvc.oauth.models import OAuthClient, TokenFamily
 from authsvc.resource_server import IntrospectionVerifier, InvalidToken, IssuerUnavailable, Requirement
 from authsvc.sessions.models import BrowserSession
@@ -249,24 +247,11 @@ def test_parameters_in_the_query_are_refused(service: Service, portal: Portal) -
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_request")
 
 
-@contextmanager
-def no_database(service: Service) -> Iterator[None]:
-    """Within it no connection can be had."""
-
-    def refuse(*_: object) -> None:
-        raise DatabaseUnavailable
-
-    service.services.database.dispose()
-    event.listen(service.services.database.engine, "do_connect", refuse)
-    yield
-    event.remove(service.services.database.engine, "do_connect", refuse)
-
-
 def test_while_the_database_is_away_no_token_is_inactive(service: Service, portal: Portal) -> None:
     """503 and Retry-After (architecture 2.5): `active: false` would sign everybody out."""
     token = portal.tokens(method="sms")["access_token"]
     said(service, token)
-    with no_database(service):
+    with service.no_database():
         answer = ask(service, token=token)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert answer.json == {"error": "temporarily_unavailable"}
@@ -313,7 +298,7 @@ def test_the_kit_understands_the_answers(service: Service, portal: Portal) -> No
         _end_the_session(service, tx)
     with pytest.raises(InvalidToken, match="not active"):
         verify(tokens["access_token"])
-    with no_database(service), pytest.raises(IssuerUnavailable) as away:
+    with service.no_database(), pytest.raises(IssuerUnavailable) as away:
         verify(tokens["access_token"])
     assert away.value.retry_after_s == 2
 

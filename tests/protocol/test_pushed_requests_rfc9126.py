@@ -311,12 +311,8 @@ def test_what_ran_out_is_forgotten(portal: Portal) -> None:
 
 def test_a_client_that_pushes_too_often_is_told(portal: Portal) -> None:
     """policies/throttle.yaml: token_per_client, which counts pushed requests too: each is a row."""
-    answers = [portal.push() for _ in range(120)]
-
-    slowed = [answer for answer in answers if answer.status_code == 429]
-    assert slowed
-    assert slowed[0].headers["Retry-After"] == "1"
-    assert {answer.status_code for answer in answers} == {201, 429}
+    assert portal.push().status_code == 201
+    assert portal.service.held_up("ims-portal", portal.push).headers["Retry-After"] == "1"
 
 
 def test_the_metadata_names_the_endpoint(portal: Portal) -> None:

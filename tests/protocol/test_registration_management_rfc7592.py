@@ -114,7 +114,7 @@ def test_a_token_manages_its_own_client_alone(registering: Registering) -> None:
         (f"{REGISTER}?client_id=%00", one["registration_access_token"]),
         (f"{REGISTER}?client_id={'x' * 5000}", one["registration_access_token"]),
     ):
-        registering.service.services.windows._local.storage.reset()
+        registering.service.forget_addresses()
         for method in ("GET", "PUT", "DELETE"):
             answer = registering.call(method, url, token, json={**MINIMAL, "client_id": other["client_id"]})
             assert registering.error(answer, 401) == "invalid_token"

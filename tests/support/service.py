@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from joserfc import jwt
 from joserfc.jwk import KeySet
-from sqlalchemy import select
+from sqlalchemy import event, select
 from werkzeug.test import Client, TestResponse
 
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
@@ -28,15 +30,19 @@ from authsvc.audit.models import AuditEvent
 from authsvc.clock import Clock, FixedClock
 from authsvc.crypto.seal import Sealer
 from authsvc.crypto.tokens import new_id
+from authsvc.db.engine import DatabaseUnavailable
 from authsvc.keyring.ring import KeyRing
+from authsvc.messaging.message import DELIVERED
 from authsvc.oauth.client_metadata import ClientMetadata
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.policy.load import Policies, load
+from authsvc.policy.schema import LimitName
 from authsvc.services import Services, build
 from authsvc.settings import Settings
 from tests.support.inbox import CODE, Inbox
 from tests.support.journey import Person
+from tests.support.processes import poll
 
 ISSUER = "https://login.ims.test"
 PORTAL = "https://portal.ims.test"
@@ -128,6 +134,35 @@ class Service:
         app = create_app(services)
         app.jinja_env.bytecode_cache = TEMPLATES
         return cls(services, app, clock, emails, texts)
+
+    def forget_everything(self) -> None:
+        """As just started, on a database that was emptied meanwhile and whose connections went with the rows."""
+        self.services.database.dispose()
+        self.services.registry.forget()
+        self.forget_addresses()
+        for inbox in (self.emails, self.texts):
+            inbox.messages.clear()
+            inbox.answer = DELIVERED
+
+    def forget_addresses(self) -> None:
+        """No address has tried anything yet."""
+        self.services.windows._local.storage.reset()
+
+    def held_up(
+        self, key: str, call: Callable[[], TestResponse], *, limit: LimitName = "token_per_client"
+    ) -> TestResponse:
+        """The refusal of a call for which the window of `key` is full.
+
+        Filled here, faster than by calls; on a busy machine the window may move on meanwhile, so it is filled again.
+        """
+
+        def refused() -> TestResponse | None:
+            while self.services.windows.admit(limit, key):
+                pass
+            answer = call()
+            return answer if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS else None
+
+        return poll(refused, what="a refusal for too many calls")
 
     def person(self, **options: str) -> Person:
         """Somebody with a fresh browser profile."""
@@ -322,6 +357,21 @@ class Service:
 
         with ThreadPoolExecutor(len(acts)) as threads:
             return list(threads.map(act, acts))
+
+    @contextmanager
+    def no_database(self) -> Iterator[None]:
+        """Within it no connection can be had."""
+
+        def refuse(*_: object) -> None:
+            raise DatabaseUnavailable
+
+        engine = self.services.database.engine
+        self.services.database.dispose()
+        event.listen(engine, "do_connect", refuse)
+        try:
+            yield
+        finally:
+            event.remove(engine, "do_connect", refuse)
 
     def everything_stored(self) -> str:
         """Every value of every table as text, to look for what must not be there."""
