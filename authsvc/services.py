@@ -23,10 +23,12 @@ from authsvc.account_settings.roles import Roles
 from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
+from authsvc.accounts.passwords import PasswordRules
 from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
+from authsvc.crypto.breached import BreachedPasswords
 from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
@@ -100,6 +102,7 @@ class Services:
     digester: Digester
     ring: KeyRing
     passwords: Passwords
+    password_rules: PasswordRules
     lane: HashingLane
     queue: Queue
     courier: Courier
@@ -170,6 +173,7 @@ def build(
     Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
     """
     clock = clock or SystemClock()
+    breached = BreachedPasswords.open(settings.breached_passwords_file)
     policies = policies or load(settings.policies_dir)
     database = Database(settings.database_url, pool=settings.threads + 2)
     cache = Cache(settings.redis_url)
@@ -250,6 +254,7 @@ def build(
         digester=digester,
         ring=ring,
         passwords=passwords,
+        password_rules=PasswordRules(policies.password, breached),
         lane=HashingLane(waiting=max(1, settings.threads - 3)),
         queue=queue,
         courier=courier,
