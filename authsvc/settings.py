@@ -64,6 +64,10 @@ class Settings(BaseSettings):
         "dir:var/outbox",
         description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
     )
+    geoip_file: Path | None = Field(
+        None,
+        description="MaxMind DB file (.mmdb) of cities or countries, for the places beside sign-ins; empty: no places are shown",
+    )
     trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(
         True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"
