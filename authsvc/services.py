@@ -83,7 +83,7 @@ from authsvc.policy.load import Policies, load
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
-from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
+from authsvc.throttle import AddressWindows, SprayAlarm, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
 from authsvc.web.assets import Assets
 from authsvc.web.cookies import Cookies
@@ -300,7 +300,17 @@ def build(
         data_access=data_access,
         closing=Closing(sessions, devices, clock, audit),
         resets=Resets(apps, codes, devices, courier, throttle, clock, audit, attempts.end_all),
-        password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
+        password_step=PasswordStep(
+            attempts,
+            browsers,
+            throttle,
+            wrong,
+            windows,
+            SprayAlarm(throttle, digester, audit),
+            clock,
+            audit,
+            passwords.dummy,
+        ),
         flow=flow,
         own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
