@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
@@ -23,16 +24,18 @@ from authsvc.account_settings.roles import Roles
 from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
+from authsvc.accounts.passwords import PasswordRules
 from authsvc.accounts.queries import account_by_slug
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
+from authsvc.crypto.breached import BreachedPasswords
 from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
 from authsvc.devices.remember import Devices
-from authsvc.errors import AuthsvcError
+from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login.attempt import Attempts
@@ -80,11 +83,12 @@ from authsvc.policy.load import Policies, load
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
-from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
+from authsvc.throttle import AddressWindows, SprayAlarm, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
 from authsvc.web.assets import Assets
 from authsvc.web.cookies import Cookies
 from authsvc.web.page import SUPPORT_EMAIL
+from authsvc.web.places import Places
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Services:
     digester: Digester
     ring: KeyRing
     passwords: Passwords
+    password_rules: PasswordRules
     lane: HashingLane
     queue: Queue
     courier: Courier
@@ -152,6 +157,7 @@ class Services:
     reminders: Reminders
     assets: Assets
     cookies: Cookies
+    places: Places
     browser_lasts: timedelta = timedelta(days=365)
     #: web/ is below accounts/, so it is handed the one look-up it needs.
     account_by_slug: Callable[[Session, str], Account | None] = account_by_slug
@@ -170,6 +176,7 @@ def build(
     Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
     """
     clock = clock or SystemClock()
+    breached, places = open_files(settings)
     policies = policies or load(settings.policies_dir)
     database = Database(settings.database_url, pool=settings.threads + 2)
     cache = Cache(settings.redis_url)
@@ -187,7 +194,11 @@ def build(
     passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
     queue = Queue(clock, cache)
     courier = Courier(
-        queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
+        queue,
+        senders or open_senders(settings),
+        places,
+        host=urlsplit(settings.issuer).netloc,
+        support_email=SUPPORT_EMAIL,
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     wrong = WrongPasswords(policies.throttle, digester, clock)
@@ -250,6 +261,7 @@ def build(
         digester=digester,
         ring=ring,
         passwords=passwords,
+        password_rules=PasswordRules(policies.password, breached),
         lane=HashingLane(waiting=max(1, settings.threads - 3)),
         queue=queue,
         courier=courier,
@@ -288,7 +300,17 @@ def build(
         data_access=data_access,
         closing=Closing(sessions, devices, clock, audit),
         resets=Resets(apps, codes, devices, courier, throttle, clock, audit, attempts.end_all),
-        password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
+        password_step=PasswordStep(
+            attempts,
+            browsers,
+            throttle,
+            wrong,
+            windows,
+            SprayAlarm(throttle, digester, audit),
+            clock,
+            audit,
+            passwords.dummy,
+        ),
         flow=flow,
         own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
@@ -327,7 +349,22 @@ def build(
         reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
+        places=places,
     )
+
+
+def open_files(settings: Settings) -> tuple[BreachedPasswords, Places]:
+    """What the operator supplied to look things up in. Raises: ConfigurationError about all that cannot be used."""
+    opened: list[Any] = []
+    problems: list[str] = []
+    for kind, file in ((BreachedPasswords, settings.breached_passwords_file), (Places, settings.geoip_file)):
+        try:
+            opened.append(kind.open(file))
+        except ConfigurationError as exc:
+            problems += exc.problems
+    if problems:
+        raise ConfigurationError(problems)
+    return opened[0], opened[1]
 
 
 def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:

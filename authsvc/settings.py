@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     policies_dir: Path | None = Field(
         None, description="Folder of the policy files; empty: those shipped with the package"
     )
+    breached_passwords_file: Path | None = Field(
+        None,
+        description="File of leaked passwords, as Have I Been Pwned publishes it: SHA-1, ordered by hash; empty: none is known",
+    )
     email_url: str = Field(
         "dir:var/outbox",
         description="`dir:PATH` (one JSON file a message) or `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`",
@@ -59,6 +63,10 @@ class Settings(BaseSettings):
     sms_url: str = Field(
         "dir:var/outbox",
         description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
+    )
+    geoip_file: Path | None = Field(
+        None,
+        description="MaxMind DB file (.mmdb) of cities or countries, for the places beside sign-ins; empty: no places are shown",
     )
     trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(

@@ -218,6 +218,21 @@ def service(database_url: str, clock: FixedClock, ring_folder: Path, services: d
     return replace(services[database_url])
 
 
+@pytest.fixture
+def service_with(sqlite_template: Path, clock: FixedClock, ring_folder: Path) -> Iterator[Callable[..., Service]]:
+    """Starts a service with settings or policies of the test's own, on SQLite; asked again, on the same rows."""
+    started = []
+    with copy_of(sqlite_template) as url:
+
+        def start(**given: Any) -> Service:
+            started.append(Service.on(url, clock=clock, ring=make_ring(ring_folder, clock), **given))
+            return started[-1]
+
+        yield start
+        for one in started:
+            one.services.database.dispose()
+
+
 @pytest.fixture(scope="session")
 def own_redis(worker_folder: Path) -> Iterator[str]:
     """Address of this worker's Redis, with whatever the last test left in it."""

@@ -18,6 +18,7 @@ from authsvc.admin.team_pages import address, zone_of
 from authsvc.audit.models import AuditEvent
 from authsvc.sessions import guards
 from authsvc.sessions.shell import show
+from authsvc.web.context import services
 from authsvc.web.text import Time, browser_label
 
 bp = Blueprint("activity", __name__, template_folder="templates")
@@ -91,9 +92,17 @@ def _line(event: AuditEvent, names: dict[str, str | None], zone: ZoneInfo) -> Li
         Time.full(event.at, zone),
         (names.get(event.user_id) or "") if event.user_id else "",
         describe(event.name, event.fields, who),
-        browser_label(event.user_agent) if event.user_agent else "IMS support" if event.operator else "",
+        _where(event),
         event.remote_address,
     )
+
+
+def _where(event: AuditEvent) -> str:
+    """ "Chrome on macOS, Austin, TX"; for what was done by command or by a machine of ours, who that was."""
+    if event.operator or not event.user_agent:
+        return "IMS support" if event.operator else ""
+    place = services().places.of(event.remote_address)
+    return ", ".join(filter(None, (browser_label(event.user_agent), place)))
 
 
 def _row_id(name: str) -> int | None:

@@ -89,6 +89,7 @@ WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "code.tries_exhausted": (FAILED, _plain("Too many wrong codes, paused")),
     "sign_in.throttled": (FAILED, _plain("Too many tries, paused")),
     "sign_in.refused": (FAILED, _of(_refused)),
+    "sign_in.spray_suspected": (FAILED, _plain("Unusually many wrong passwords")),
     "access.refused": (FAILED, _plain("Asked for something of somebody else")),
     "code.not_delivered": (FAILED, _of(lambda f: f"Code {CHANNELS.get(f.get('channel', ''), '')} not delivered")),
     "password.changed": (SECURITY, _plain("Password changed")),

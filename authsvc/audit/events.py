@@ -46,6 +46,7 @@ class Event(StrEnum):
     PASSWORD_REHASHED = "password.rehashed"
     SIGN_IN_THROTTLED = "sign_in.throttled"
     SIGN_IN_REFUSED = "sign_in.refused"
+    SPRAY_SUSPECTED = "sign_in.spray_suspected"
     CODE_REQUESTED = "code.requested"
     CODE_SENT = "code.sent"
     CODE_NOT_DELIVERED = "code.not_delivered"
@@ -143,6 +144,7 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.PASSWORD_REHASHED: frozenset(),
     Event.SIGN_IN_THROTTLED: frozenset({"limit"}),
     Event.SIGN_IN_REFUSED: frozenset({"reason"}),
+    Event.SPRAY_SUSPECTED: frozenset({"limit"}),
     Event.CODE_REQUESTED: frozenset({"channel", "purpose", "resend"}),
     Event.CODE_SENT: frozenset({"channel", "purpose"}),
     Event.CODE_NOT_DELIVERED: frozenset({"channel", "purpose", "reason"}),

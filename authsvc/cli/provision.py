@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from authsvc.account_settings.mfa_switch import switch_of
-from authsvc.accounts import passwords as password_rules
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
 from authsvc.accounts.phone import Parsed, parse
 from authsvc.accounts.queries import account_by_slug, canonical_email, lock_account, user_by_email
@@ -104,9 +103,7 @@ class Provisioner:
         password = member.password.read()
         if present and s.passwords.verify(present, password):
             return present
-        refused = password_rules.refuse(
-            password, s.policies.password, context=[member.name, member.email, account.name]
-        )
+        refused = s.password_rules.refuse(password, context=[member.name, member.email, account.name])
         if refused is not None:
             raise ConfigurationError(
                 [f"the password is refused ({refused.problem.value}, {refused.length} characters)"]

@@ -29,6 +29,8 @@ class RememberedDevice(Base):
     mfa_amr: Mapped[list[str]]
     expires_at: Mapped[datetime]
     browser: Mapped[str] = mapped_column(String(60))
+    #: Where it was remembered, or used since.
+    remote_address: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]

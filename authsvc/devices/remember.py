@@ -17,6 +17,7 @@ from authsvc.clock import Clock
 from authsvc.crypto.tokens import Digester, is_id, new_id, new_secret, same
 from authsvc.devices.models import RememberedDevice
 from authsvc.policy.schema import RememberedDevicePolicy
+from authsvc.web import facts
 
 PURPOSE = "remembered-device"
 #: For how long a row, and its cookie, outlive what they stand for: the next sign-in can then say why a code is asked for.
@@ -56,6 +57,7 @@ class Devices:
             mfa_amr=mfa_amr,
             expires_at=now + self.policy.lifetime,
             browser=browser,
+            remote_address=facts.current().remote_address[:64],
             created_at=now,
         )
         tx.add(device)
@@ -101,6 +103,7 @@ class Devices:
                 generation=RememberedDevice.generation + 1,
                 renewed_at=now,
                 last_used_at=now,
+                remote_address=facts.current().remote_address[:64],
             )
             .returning(RememberedDevice.generation)
         ).one_or_none()

@@ -192,14 +192,12 @@ def _with_password(guest: Guest) -> Response:
     if len(password) > longest:
         too_long = f"Passwords have {longest} characters at most. This one is longer."
         return _page(guest, errors={"password": too_long}, status=422)
-    if not s.windows.has_room("password_per_address", here):
-        per = s.policies.throttle.rates("password_per_address")[0].per
-        return _throttled(guest, Wait("password_per_address", s.clock.now() + per))
+    full = s.password_step.full_address(here)
     try:
         with s.lane.place() as run:
             with s.database.transaction() as tx:
                 email, browser_secret = guest.user.email.address, s.cookies.read(request, BROWSER)
-                begun = s.password_step.begin(tx, email, browser_secret=browser_secret)
+                begun = s.password_step.begin(tx, email, browser_secret=browser_secret, full_address=full)
             if isinstance(begun, Wait):
                 return _throttled(guest, begun)
             right = bool(run(s.passwords.verify, begun.stored, password)) and begun.user_id == guest.user.id
@@ -209,7 +207,7 @@ def _with_password(guest: Guest) -> Response:
         right = s.password_step.confirm(tx, begun, right=right)
     if right:
         return _join(guest)
-    s.windows.admit("password_per_address", here)
+    s.password_step.note_wrong(here, guest.user.email.address)
     return _page(guest, errors={"password": "That isn’t your password. Check it and try again."}, status=401)
 
 

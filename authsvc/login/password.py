@@ -15,7 +15,10 @@ from authsvc.login.attempt import Attempts
 from authsvc.login.models import LoginAttempt
 from authsvc.policy.schema import LimitName
 from authsvc.sessions.browsers import Browsers
-from authsvc.throttle import Throttle, Wait, WrongPasswords
+from authsvc.throttle import AddressWindows, SprayAlarm, Throttle, Wait, WrongPasswords
+
+#: What one network address may do, all of it in wrong passwords.
+OF_ADDRESS: tuple[LimitName, ...] = ("password_per_address", "password_users_per_address")
 
 
 @dataclass(frozen=True)
@@ -60,31 +63,51 @@ class PasswordStep:
     browsers: Browsers
     throttle: Throttle
     wrong: WrongPasswords
+    windows: AddressWindows
+    spray: SprayAlarm
     clock: Clock
     audit: AuditLog
     dummy_hash: str
 
-    def begin(self, tx: Session, typed_email: str, *, browser_secret: str | None) -> Begun | Wait:
+    def full_address(self, remote_address: str) -> Wait | None:
+        """Whether too many wrong passwords came from this network address. Ask before the transaction: Redis may answer."""
+        for limit in OF_ADDRESS:
+            if not self.windows.has_room(limit, remote_address):
+                return Wait(limit, self.clock.now() + self.throttle.policy.rates(limit)[0].per)
+        return None
+
+    def note_wrong(self, remote_address: str, typed_email: str) -> None:
+        """Count a wrong password for the network address it came from; after the transaction."""
+        self.windows.admit("password_per_address", remote_address)
+        who = self.throttle.digester.digest("password_users_per_address", canonical_email(typed_email))
+        self.windows.admit_distinct("password_users_per_address", remote_address, who)
+
+    def begin(
+        self, tx: Session, typed_email: str, *, browser_secret: str | None, full_address: Wait | None = None
+    ) -> Begun | Wait:
         """Take the slots of the limits and read the hash. The slot comes first, so that parallel guesses cannot outrun it.
 
-        A browser the person has used before has a bucket of its own: a stranger cannot lock the owner out (LG-06).
+        A browser the person has used before has a bucket of its own: a stranger cannot lock the owner out (LG-06), and
+        neither can a colleague behind the same address or a spray over everybody (promise P12, LG-07).
         """
         user = user_by_email(tx, typed_email)
         lane, is_known = canonical_email(typed_email), False
         if user and self.browsers.is_known(tx, user.id, browser_secret):
             lane, is_known = lane_of(lane, self.browsers.digest(browser_secret or "")), True
         user_id = user.id if user else None
+        if not is_known and (wait := full_address or self.spray.shedding(tx)) is not None:
+            return self._throttled(tx, wait, user_id)
         if (wait := self.wrong.take(tx, lane)) is not None:
             return self._throttled(tx, wait, user_id)
         taken: list[tuple[LimitName, str]] = []
-        accounts = {membership.account_id for membership in user.memberships} if user and not is_known else set()
-        for account_id in sorted(accounts):
-            if (wait := self.throttle.take(tx, "password_per_account", account_id)) is not None:
+        for key in [] if is_known else _accounts_of(user) or [lane]:
+            if (wait := self.throttle.take(tx, "password_per_account", key)) is not None:
                 self.wrong.give_back(tx, lane)
                 for earlier in taken:
                     self.throttle.give_back(tx, *earlier)
+                self.spray.sound(tx, "password_per_account", key, account_id=key if key != lane else None)
                 return self._throttled(tx, wait, user_id)
-            taken.append(("password_per_account", account_id))
+            taken.append(("password_per_account", key))
         stored = (user.password_hash if user else None) or self.dummy_hash
         return Begun(user_id, stored, lane, tuple(taken), user.password_changed_at if user else None)
 
@@ -103,6 +126,7 @@ class PasswordStep:
         tx: Session,
         begun: Begun,
         *,
+        password: str,
         right: bool,
         new_hash: str | None,
         account_slug: str | None,
@@ -115,6 +139,7 @@ class PasswordStep:
             self.audit.record(
                 tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong" if user else "unknown_person"
             )
+            self.spray.note(tx, password)
             return Wrong()
         entered = [m for m in user.memberships if m.accepted_at is not None]
         if not entered:
@@ -152,6 +177,11 @@ class PasswordStep:
 def lane_of(canonical: str, browser_digest: str) -> str:
     """The lane of one person on a browser they have used before (security.md LG-06)."""
     return f"{canonical} {browser_digest}"
+
+
+def _accounts_of(user: User | None) -> list[str]:
+    """The accounts whose limit a try counts for. An address that nobody has counts for one of its own: the same work (LG-02)."""
+    return sorted({membership.account_id for membership in user.memberships}) if user else []
 
 
 def _no_access(candidates: list[Membership], slug: str | None) -> NoAccess:

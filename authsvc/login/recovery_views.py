@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response
 
 from authsvc.accounts.links import LinkState
 from authsvc.accounts.models import MailedLink, User
-from authsvc.accounts.passwords import refuse
 from authsvc.crypto.passwords import Busy
 from authsvc.login import journey, link_pages
 from authsvc.login.journey import Purpose
@@ -123,11 +122,11 @@ def choose() -> Response:
 
 def password_error(typed: str, context: list[str]) -> str | None:
     """Why this cannot be the new password, in the words of S9."""
-    policy = services().policies.password
+    rules = services().password_rules
     if not typed:
         return "Enter a new password"
-    refused = refuse(typed, policy, context=context)
-    return refused.words(policy) if refused else None
+    refused = rules.refuse(typed, context=context)
+    return refused.words(rules.policy) if refused else None
 
 
 def context_of(user: User) -> list[str]:

@@ -99,16 +99,11 @@ def submit_password() -> Response:
     if errors := _field_errors(email, password):
         return password_page(bound_for, email=email, errors=errors, status=422)
     here = request.remote_addr or ""
-    if not s.windows.has_room("password_per_address", here):
-        return _throttled(
-            bound_for,
-            email,
-            Wait("password_per_address", s.clock.now() + s.policies.throttle.rates("password_per_address")[0].per),
-        )
+    full, browser_secret = s.password_step.full_address(here), s.cookies.read(request, BROWSER)
     try:
         with s.lane.place() as run:
             with s.database.transaction() as tx:
-                begun = s.password_step.begin(tx, email, browser_secret=s.cookies.read(request, BROWSER))
+                begun = s.password_step.begin(tx, email, browser_secret=browser_secret, full_address=full)
             if isinstance(begun, Wait):
                 return _throttled(bound_for, email, begun)
             right = bool(run(s.passwords.verify, begun.stored, password))
@@ -123,7 +118,9 @@ def submit_password() -> Response:
     with s.database.transaction() as tx:
         bound_for = journey.purpose(tx)
         slug = bound_for.request.account_slug if bound_for.request else request.args.get("account")
-        outcome = s.password_step.finish(tx, begun, right=right, new_hash=new_hash, account_slug=slug or None)
+        outcome = s.password_step.finish(
+            tx, begun, password=password, right=right, new_hash=new_hash, account_slug=slug or None
+        )
         if isinstance(outcome, Proved):
             onward = journey.go_on(tx, outcome.attempt, outcome.secret, bound_for)
     if onward is not None:
@@ -131,7 +128,7 @@ def submit_password() -> Response:
     if isinstance(outcome, NoAccess):
         return _refused(bound_for, outcome, email=email)
     assert isinstance(outcome, Wrong)  # noqa: S101 - for the type checker
-    s.windows.admit("password_per_address", here)
+    s.password_step.note_wrong(here, email)
     return password_page(bound_for, email=email, failed=True, status=401)
 
 

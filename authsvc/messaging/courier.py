@@ -15,6 +15,8 @@ from authsvc.crypto.tokens import new_id
 from authsvc.jobs import Queue
 from authsvc.messaging.message import Channel, Delivery, Message, MessageSender
 from authsvc.messaging.render import render
+from authsvc.web.places import Places
+from authsvc.web.text import near
 
 SEND_CODE = "send_code"
 SEND_NOTICE = "send_notice"
@@ -28,6 +30,7 @@ class Courier:
 
     queue: Queue
     senders: Mapping[str, MessageSender]
+    places: Places
     host: str
     support_email: str
 
@@ -38,7 +41,7 @@ class Courier:
 
     def send_code(self, tx: Session, challenge_id: str, *, counter: int) -> None:
         """Queue the delivery of one code. `counter` names it: a newer one makes the job void."""
-        self.queue.enqueue(tx, SEND_CODE, challenge_id=challenge_id, counter=counter)
+        self.queue.enqueue(tx, SEND_CODE, challenge_id=challenge_id, counter=counter, place=self.places.here())
 
     def send_notice(
         self, tx: Session, notice: str, *, user_id: str, account_id: str, at: datetime, browser: str, **values: str
@@ -56,7 +59,8 @@ class Courier:
             user_id=user_id,
             account_id=account_id,
             at=at.isoformat(),
-            browser=browser,
+            device=browser,
+            browser=self._where(browser),
             **values,
         )
 
@@ -79,8 +83,12 @@ class Courier:
             user_id=user_id or "",
             account_id=account_id or "",
             at=at.isoformat(),
-            browser=browser,
+            browser=self._where(browser),
         )
+
+    def _where(self, browser: str) -> str:
+        """With the place, of a person's browser alone: support and its machines are not where the person is."""
+        return near(browser, self.places.here()) if browser else ""
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
         """Render the message and hand it to its sender. Never inside a transaction."""

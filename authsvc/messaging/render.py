@@ -11,7 +11,7 @@ Values are plain strings that the caller has already formatted for the person's 
 | notice_phone_added, email | account_name account_short asked_at browser portal_host support_email phone_ending      |
 | reset_password, email     | account_name account_short asked_at browser link works_for address support_email        |
 | verify_email_link, email  | account_name account_short link works_for address support_email                         |
-| notice_new_device, email  | account_name account_short asked_at browser portal_host support_email                   |
+| notice_new_device, email  | account_name account_short asked_at browser device portal_host support_email            |
 | notice_mfa, email         | account_name account_short asked_at browser portal_host support_email by did state      |
 |                           | audience methods                                                                        |
 | notice_app_added, email   | as notice_new_device; so notice_app_removed and notice_recovery_codes                   |
@@ -29,7 +29,8 @@ Values are plain strings that the caller has already formatted for the person's 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space
 - works_until, asked_at: "4:41 PM EST", "Nov 22, 4:31 PM EST"; in a notice, asked_at is when it happened
-- browser: "Chrome on macOS", or with the place when one is known (domain D30)
+- browser: "Chrome on macOS", or with the place when one is known, "Chrome on macOS near Austin, TX" (domain D30); device:
+  never with it
 - portal_host: where the person changes the password; host: the issuer's exact host, where the code is typed
 - by, did, state: "Dana Whitfield", "turned on", "turned off" or "changed", "on" or "off"; audience: "Team Members" or
   "investors"; methods: "Email and SMS"

@@ -46,7 +46,7 @@ class CodeDelivery:
             account = tx.get(Account, challenge.account_id) if challenge else None
         if challenge is None or account is None or not self._still_wanted(challenge, args["counter"]):
             return
-        delivery = self._send(challenge, account)
+        delivery = self._send(challenge, account, place=args.get("place", ""))
         match delivery.outcome:
             case Outcome.DELIVERED:
                 self._note(challenge, "sent", Event.CODE_SENT)
@@ -59,7 +59,7 @@ class CodeDelivery:
         open_still = challenge.consumed_at is None and challenge.voided_at is None
         return open_still and challenge.counter == counter and challenge.expires_at > self.clock.now()
 
-    def _send(self, challenge: Challenge, account: Account) -> Delivery:
+    def _send(self, challenge: Challenge, account: Account, *, place: str) -> Delivery:
         zone = ZoneInfo(account.time_zone)
         values = {
             "account_name": account.name,
@@ -67,7 +67,7 @@ class CodeDelivery:
             "code": self.codes.code(challenge),
             "works_until": text.clock_time(challenge.expires_at, zone),
             "asked_at": f"{text.day(challenge.sent_at, zone)}, {text.clock_time(challenge.sent_at, zone)}",
-            "browser": challenge.browser or "a browser",
+            "browser": text.near(challenge.browser or "a browser", place),
             "portal_host": text.host_of(account.portal_url) or "",
         }
         name = MESSAGE[challenge.purpose]

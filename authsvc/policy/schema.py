@@ -32,7 +32,10 @@ Method = Literal["email", "sms", "totp"]
 Role = Literal["super_admin", "admin", "crm_only", "kpi_only", "project_only"]
 LimitName = Literal[
     "password_per_address",
+    "password_users_per_address",
     "password_per_account",
+    "password_everywhere",
+    "same_password",
     "code_per_user",
     "code_per_address",
     "send_per_destination",
@@ -309,7 +312,10 @@ class Limits(Section):
     """The closed set of limits; each holds all its rates at once."""
 
     password_per_address: Rates
+    password_users_per_address: Rates
     password_per_account: Rates
+    password_everywhere: Rates
+    same_password: Rates
     code_per_user: Rates
     code_per_address: Rates
     send_per_destination: Rates

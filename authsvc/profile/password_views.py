@@ -94,7 +94,7 @@ def _errors(visitor: Visitor, current: str, new: str) -> dict[str, str]:
     context = (visitor.user.name, visitor.user.email.address, visitor.account.name)
     if not new:
         errors["password"] = "Enter a new password"
-    elif (refused := passwords.refuse(new, policy, context=context)) is not None:
+    elif (refused := services().password_rules.refuse(new, context=context)) is not None:
         errors["password"] = refused.words(policy)
     return errors
 

@@ -81,6 +81,7 @@ def security() -> Response:
             account_short=visitor.account.short_name,
             sessions_done=SESSIONS_DONE.get(done) or _signed_out_words(done),
             sessions=[_session(visitor, session) for session in sessions],
+            has_places=s.places.are_known,
         )
 
 
@@ -88,6 +89,7 @@ def _device(visitor: Visitor, device: RememberedDevice, account_name: str, membe
     s, zone = services(), visitor.zone
     cookie = s.cookies.read(request, s.devices.cookie_name(membership_id)) or ""
     elsewhere = f"{account_name}. " if membership_id != visitor.membership.id else ""
+    elsewhere += _place(device.remote_address)
     until = date(device.expires_at, zone)
     return Line(
         id=device.id,
@@ -102,11 +104,17 @@ def _device(visitor: Visitor, device: RememberedDevice, account_name: str, membe
 def _session(visitor: Visitor, session: BrowserSession) -> Line:
     is_this, zone, now = session.id == visitor.session.id, visitor.zone, visitor.now
     elsewhere = f"{session.membership.account.name}. " if session.membership_id != visitor.membership.id else ""
+    elsewhere += _place(session.remote_address)
     if is_this:
-        detail = f"Active now. Signed in {moment(session.created_at, zone, now=now)}"
+        detail = f"{elsewhere}Active now. Signed in {moment(session.created_at, zone, now=now)}"
     else:
         detail = f"{elsewhere}Last active {moment(session.last_seen_at, zone, now=now)}"
     return Line(session.id, _kind(session.browser), session.browser or "A browser", detail, is_this)
+
+
+def _place(remote_address: str | None) -> str:
+    place = services().places.of(remote_address)
+    return f"{place}. " if place else ""
 
 
 def _kind(browser: str) -> str:

@@ -23,6 +23,7 @@ from authsvc.accounts.permissions import Permission, Refusal, refusal
 from authsvc.errors import AuthsvcError, Kind
 from authsvc.sessions.models import BrowserSession
 from authsvc.sessions.session import SEEN_EVERY
+from authsvc.web import facts
 from authsvc.web.context import services
 from authsvc.web.cookies import SESSION
 from authsvc.web.problems import error_page
@@ -146,7 +147,9 @@ def visitor(*, read_only: bool = False) -> Iterator[Visitor]:
     if seen is not None:
         # A page that only reads keeps the person signed in all the same; once a minute, never in its own transaction.
         with s.database.transaction() as tx:
-            tx.execute(update(BrowserSession).where(BrowserSession.id == seen).values(last_seen_at=now))
+            here = facts.current().remote_address[:64]
+            seen_now = update(BrowserSession).where(BrowserSession.id == seen)
+            tx.execute(seen_now.values(last_seen_at=now, remote_address=here))
 
 
 def install(app: Flask) -> None:

@@ -33,6 +33,8 @@ class BrowserSession(Base):
     device_id: Mapped[str | None] = mapped_column(String(64))
     remembered: Mapped[dict[str, Any] | None]
     browser: Mapped[str] = mapped_column(String(60))
+    #: Where it was seen last.
+    remote_address: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]

@@ -19,6 +19,7 @@ from authsvc.jobs import Queue
 from authsvc.policy.schema import SessionPolicy
 from authsvc.sessions.browsers import PURPOSE as BROWSER_PURPOSE
 from authsvc.sessions.models import BrowserSession, SignInRequest
+from authsvc.web import facts
 
 PURPOSE = "session"
 #: The job that says which sessions ended; whoever gave tokens out for them tells their holders (oauth/backchannel_logout.py).
@@ -105,7 +106,7 @@ class Sessions:
     def touch(self, session: BrowserSession) -> None:
         """Note that the browser was seen; at most once a minute is worth a write."""
         if self.clock.now() - session.last_seen_at >= SEEN_EVERY:
-            session.last_seen_at = self.clock.now()
+            session.last_seen_at, session.remote_address = self.clock.now(), facts.current().remote_address[:64]
 
     def start(
         self, tx: Session, membership: Membership, standing: Standing, *, browser: str, previous: BrowserSession | None
@@ -140,6 +141,7 @@ class Sessions:
         session.code_at = standing.code_at
         session.device_id, session.remembered = standing.device_id, standing.remembered
         session.browser, session.last_seen_at = browser, now
+        session.remote_address = facts.current().remote_address[:64]
         # Going from account to account and back must not keep a password alive beyond its absolute time.
         session.expires_at = now + self.policy.absolute if typed_anew or previous is None else previous.expires_at
         tx.flush()

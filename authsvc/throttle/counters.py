@@ -53,6 +53,22 @@ class Throttle:
             taken.append(rate)
         return None
 
+    def full(self, tx: Session, limit: LimitName, key: str) -> Wait | None:
+        """What `take` would answer, without taking: for limits that count failures only, where a few too many do no harm."""
+        now_us = (self.clock.now() - datetime.fromtimestamp(0, UTC)) // _US
+        digest = self.digester.digest(f"throttle/{limit}", key)
+        for rate in self.policy.rates(limit):
+            bucket = tx.get(ThrottleBucket, (_name(limit, rate), digest), populate_existing=True)
+            if bucket is not None and bucket.empty_at_us - _tolerance_us(rate) > now_us:
+                return Wait(limit, datetime.fromtimestamp(0, UTC) + (bucket.empty_at_us - _tolerance_us(rate)) * _US)
+        return None
+
+    def first(self, tx: Session, limit: LimitName, key: str) -> bool:
+        """Whether this is the first call for `key` within the (first) time of `limit`: for what is told once a window."""
+        now_us = (self.clock.now() - datetime.fromtimestamp(0, UTC)) // _US
+        once = Rate(1, self.policy.rates(limit)[0].per)
+        return _take(tx, f"first/{limit}", once, self.digester.digest(f"first/{limit}", key), now_us)
+
     def give_back(self, tx: Session, limit: LimitName, key: str) -> None:
         """Undo one `take`: the try was a success, and successes do not count."""
         digest = self.digester.digest(f"throttle/{limit}", key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from ipaddress import ip_address, ip_network
 
-from limits import RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
@@ -30,6 +30,20 @@ class AddressWindows:
     def has_room(self, limit: LimitName, key: str) -> bool:
         """Whether one more would fit, without counting it: for limits that count failures only."""
         return self._ask(limit, key, count=False)
+
+    def admit_distinct(self, limit: LimitName, key: str, who: str) -> None:
+        """Count one more of `key`, unless `who` was counted for it within the time of `limit`. `who` is a digest."""
+        key = network_of(key) if limit.endswith("_per_address") else key
+        for rate in self._policy.rates(limit):
+            item, once = _item(rate), _item(Rate(1, rate.per))
+
+            def counted(
+                limiter: MovingWindowRateLimiter, item: RateLimitItem = item, once: RateLimitItem = once
+            ) -> bool:
+                return limiter.hit(once, limit, key, who) and limiter.hit(item, limit, key)
+
+            if self._shared is None or self._cache.attempt(partial(counted, self._shared)) is None:
+                counted(self._local)
 
     def _ask(self, limit: LimitName, key: str, *, count: bool) -> bool:
         key = network_of(key) if limit.endswith("_per_address") else key

@@ -164,6 +164,11 @@ def browser_label(user_agent: str | None) -> str:
     return f"{browser} on {system}" if system else browser
 
 
+def near(browser: str, place: str) -> str:
+    """For messages: "Chrome on macOS near Austin, TX", or without the place."""
+    return f"{browser} near {place}" if place else browser
+
+
 def _half(local: datetime) -> str:
     return "AM" if local.hour < 12 else "PM"
 

@@ -134,7 +134,7 @@ def test_a_password_changed_while_it_was_compared_is_a_wrong_one(service: Servic
         user.password_hash = service.services.passwords.hash("another harbor another lantern")
         user.password_changed_at = service.clock.now()
     with database.transaction() as tx:
-        outcome = step.finish(tx, begun, right=True, new_hash=None, account_slug=None)
+        outcome = step.finish(tx, begun, password="", right=True, new_hash=None, account_slug=None)
     assert isinstance(outcome, Wrong)
 
 
@@ -148,7 +148,7 @@ def test_two_sign_ins_that_renew_the_hash_at_once_both_succeed(service: Service)
     for one in begun:
         with database.transaction() as tx:
             new = service.services.passwords.hash(PASSWORD)
-            outcomes.append(step.finish(tx, one, right=True, new_hash=new, account_slug=None))
+            outcomes.append(step.finish(tx, one, password=PASSWORD, right=True, new_hash=new, account_slug=None))
     assert [isinstance(outcome, Proved) for outcome in outcomes] == [True, True]
     assert len(service.events(Event.PASSWORD_REHASHED)) == 1
     assert dana.user_id == service.events(Event.PASSWORD_REHASHED)[0].user_id

@@ -15,8 +15,9 @@ import yaml
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from authsvc.accounts.passwords import refuse
+from authsvc.accounts.passwords import PasswordRules
 from authsvc.clock import FixedClock, epoch_s
+from authsvc.crypto.breached import BreachedPasswords
 from authsvc.demo import run
 from authsvc.demo.inbox import create_app
 from authsvc.demo.places import PORTS, Places, Sample, provisioning, url_of
@@ -217,8 +218,8 @@ def test_secrets_are_made_once_and_kept_for_this_user_alone(tmp_path: Path) -> N
     assert first == second
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert given == first | {"DEMO_PASSWORD": "another one of my own"}
-    policy = load(None).password
-    assert refuse(first["DEMO_PASSWORD"], policy, context=[sample.email, sample.name]) is None
+    rules = PasswordRules(load(None).password, BreachedPasswords())
+    assert rules.refuse(first["DEMO_PASSWORD"], context=[sample.email, sample.name]) is None
 
 
 def test_nothing_of_the_demonstration_reaches_a_real_mailbox() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha1
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,7 +73,7 @@ def test_p1_a_new_password_and_back_to_the_sign_in_page(service: Service) -> Non
         ("", "Enter a new password"),
         ("short one", "Use at least 15 characters. This has 9."),
         ("x" * 257, "Passwords have 256 characters at most. This one is longer."),
-        ("passwordpassword", "This password has appeared in a data breach. Choose a different one."),
+        ("passwordpassword", "This password is easy to guess. Choose a different one."),
         ("dana northgate 2026", "Choose something that isn’t your name, email or company."),
         (PASSWORD, "This is your current password. Choose a different one."),
     ],
@@ -83,6 +86,25 @@ def test_d21_a_password_that_cannot_be_used_says_why(service: Service, password:
     assert said in person.here.text
     assert person.here.forms[0].fields["password"] == ""
     assert person.submit(password=NEW_PASSWORD).h1 == "Sign in"
+
+
+def test_d21_a_leaked_password_is_refused_and_said_to_have_leaked(
+    service_with: Callable[..., Service], tmp_path: Path
+) -> None:
+    """By the file of the installation's own; nobody outside is asked."""
+    file = tmp_path / "pwnedpasswords.txt"
+    file.write_bytes(
+        b"0" * 40
+        + b":3\r\n"
+        + sha1(NEW_PASSWORD.encode(), usedforsecurity=False).hexdigest().upper().encode()
+        + b":1\r\n"
+    )
+    service = service_with(breached_passwords_file=file)
+    service.member(service.account())
+    person = reset(service)
+    assert person.here.status == 422
+    assert "This password has appeared in a data breach. Choose a different one." in person.here.text
+    assert person.submit(password=f"{NEW_PASSWORD} too").h1 == "Sign in"
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

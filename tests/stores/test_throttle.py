@@ -117,3 +117,25 @@ def test_empty_buckets_are_swept_and_full_ones_stay(database: Database, throttle
     with database.transaction() as tx:
         pauses.sweep(tx, now=clock.now())
     assert take(database, throttle) is None
+
+
+def test_what_is_told_once_a_window_is_told_by_one(database_url: str, throttle: Throttle, clock: FixedClock) -> None:
+    """LG-07: of many who find the limit full at once, one sounds the alarm; looking whether it is full takes nothing."""
+    database = Database(database_url, pool=8)
+
+    def first(_: int) -> bool:
+        with database.transaction() as tx:
+            return throttle.first(tx, "password_everywhere", "everybody")
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(first, range(24))) == 1
+    clock.advance(timedelta(minutes=5))
+    assert [first(0), first(0)] == [True, False]
+    for _ in range(10):
+        with database.transaction(read_only=True) as tx:
+            assert throttle.full(tx, "send_per_user", "dana") is None
+        assert take(database, throttle) is None
+    with database.transaction(read_only=True) as tx:
+        wait = throttle.full(tx, "send_per_user", "dana")
+    assert wait == take(database, throttle) is not None
+    database.dispose()

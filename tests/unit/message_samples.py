@@ -9,6 +9,7 @@ VALUES = {
     "works_until": "4:41 PM EST",
     "asked_at": "Nov 22, 4:31 PM EST",
     "browser": "Chrome on macOS",
+    "device": "Chrome on macOS",
     "portal_host": "portal.northgate.example",
     "host": "login.ims.example",
     "support_email": "support@imscre.com",

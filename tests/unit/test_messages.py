@@ -152,7 +152,7 @@ def test_the_text_message_to_a_new_number_says_exactly_this() -> None:
 )
 def test_the_other_mails_say_what_happened_and_what_to_do(name: str, subject: str, said: str) -> None:
     """A subject that says what it is, and a "Not you?" that names the one who helps (S25, NIST SP 800-63B-4, 4)."""
-    mail = email(name, browser="Edge on Windows")
+    mail = email(name, browser="Edge on Windows", device="Edge on Windows")
 
     assert mail.subject == subject
     assert said in mail.text

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from hashlib import sha1
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authsvc.accounts.passwords import PasswordProblem, Refused, refuse
+from authsvc.accounts.passwords import PasswordProblem, PasswordRules, Refused
+from authsvc.crypto.breached import BreachedPasswords
 from authsvc.crypto.passwords import Busy, HashingLane, Passwords
 from authsvc.policy.load import load
 from authsvc.policy.schema import PasswordPolicy
 
 POLICY = load(None).password
 CONTEXT = ("Dana Whitfield", "dana@northgate.example", "Northgate Capital Partners")
-TOO_SHORT, TOO_LONG, COMMON, PERSONAL = PasswordProblem
+TOO_SHORT, TOO_LONG, BREACHED, COMMON, PERSONAL = PasswordProblem
 #: As long as allowed, and nobody's favourite.
 LONG = "".join(chr(97 + (index * index * 7 + index // 3) % 26) for index in range(256))
+
+
+def refuse(password: str, policy: PasswordPolicy, *, context: Iterable[str], breached: bytes = b"") -> Refused | None:
+    """The rules' answer; `breached`: the list of leaked passwords."""
+    return PasswordRules(policy, BreachedPasswords(breached)).refuse(password, context=context)
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +82,18 @@ def test_d21_fifteen_characters_of_any_kind_will_do(password: str) -> None:
 def test_d21_a_password_is_refused_with_the_reason(password: str, problem: PasswordProblem) -> None:
     """Too short, too long, common or made of what everybody knows about the person (ASVS 6.2.1, 6.2.4, 6.2.11)."""
     assert refuse(password, POLICY, context=CONTEXT) == Refused(problem, len(password))
+
+
+def test_d21_only_what_stands_in_the_file_of_leaks_is_said_to_have_leaked() -> None:
+    """Whoever is told that a password leaked stops using it elsewhere; of one that is merely easy it is not known."""
+    leaked = f"{sha1(b'passwordpassword', usedforsecurity=False).hexdigest().upper()}:7\n".encode()
+    for breached, problem, said in (
+        (leaked, BREACHED, "This password has appeared in a data breach. Choose a different one."),
+        (b"", COMMON, "This password is easy to guess. Choose a different one."),
+    ):
+        refused = refuse("passwordpassword", POLICY, context=CONTEXT, breached=breached)
+        assert refused == Refused(problem, 16)
+        assert refused.words(POLICY) == said
 
 
 def test_what_is_personal_depends_on_the_person() -> None:
