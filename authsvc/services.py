@@ -205,7 +205,7 @@ def build(
         policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
     )
     recovery_codes = RecoveryCodes(digester, courier, clock, audit)
-    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
+    flow = Flow(policies.mfa, exchange, codes, apps, devices, courier, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     invitations = Invitations(policies.sessions, links, clock, audit)
@@ -290,7 +290,7 @@ def build(
         resets=Resets(apps, codes, devices, courier, throttle, clock, audit, attempts.end_all),
         password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
         flow=flow,
-        own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
+        own_codes=OwnCodes(flow, exchange, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         recovery=Recovery(
             policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
