@@ -284,7 +284,7 @@ def build(
             audit,
             attempts.end_all,
         ),
-        roles=Roles(data_access, audit),
+        roles=Roles(data_access, courier, clock, audit),
         data_access=data_access,
         closing=Closing(sessions, devices, clock, audit),
         resets=Resets(apps, codes, devices, courier, throttle, clock, audit, attempts.end_all),
