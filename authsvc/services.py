@@ -216,7 +216,7 @@ def build(
         policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
     )
     recovery_codes = RecoveryCodes(digester, courier, clock, audit)
-    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
+    flow = Flow(policies.mfa, exchange, codes, apps, devices, courier, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     invitations = Invitations(policies.sessions, links, clock, audit)
@@ -296,7 +296,7 @@ def build(
             audit,
             attempts.end_all,
         ),
-        roles=Roles(data_access, audit),
+        roles=Roles(data_access, courier, clock, audit),
         data_access=data_access,
         closing=Closing(sessions, devices, clock, audit),
         resets=Resets(apps, codes, devices, courier, throttle, clock, audit, attempts.end_all),
@@ -312,7 +312,7 @@ def build(
             passwords.dummy,
         ),
         flow=flow,
-        own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
+        own_codes=OwnCodes(flow, exchange, apps, recovery_codes, throttle, audit),
         finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
         recovery=Recovery(
             policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit

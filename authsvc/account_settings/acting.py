@@ -29,6 +29,8 @@ class Outcome(StrEnum):
     #: Only a Super Admin changes a Super Admin, or makes one.
     SUPER_ADMINS_ONLY = "super_admins_only"
     LAST_SUPER_ADMIN = "last_super_admin"
+    #: The same in functionality-based accounts (domain D32).
+    LAST_ADMIN = "last_admin"
     #: They have not accepted their invitation.
     NOT_JOINED = "not_joined"
     INACTIVE = "inactive"
@@ -115,12 +117,17 @@ def is_super_admin(membership: Membership) -> bool:
 
 def is_last_super_admin(tx: Session, membership: Membership) -> bool:
     """Whether without them nobody active would be Super Admin (domain D12). Ask under the account's lock."""
-    if not is_super_admin(membership) or not membership.is_active:
+    return is_super_admin(membership) and is_last_with_role(tx, membership)
+
+
+def is_last_with_role(tx: Session, membership: Membership) -> bool:
+    """Whether nobody else who is active has their role. Ask under the account's lock."""
+    if not membership.is_active:
         return False
     others = select(func.count()).where(
         Membership.account_id == membership.account_id,
         Membership.audience == Audience.TEAM,
-        Membership.role == SUPER_ADMIN,
+        Membership.role == membership.role,
         Membership.id != membership.id,
         Membership.accepted_at.is_not(None),
         Membership.deactivated_at.is_(None),

@@ -1,4 +1,4 @@
-"""Roles and what stands beside them, in role-based accounts (domain J6, D12, D27)."""
+"""Roles: the five with what stands beside them (domain J6, D12, D27), and the two of functionality-based accounts (D32)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from authsvc.account_settings.acting import (
     Result,
     hold,
     is_last_super_admin,
+    is_last_with_role,
     why_not_active,
 )
 from authsvc.account_settings.data_access import DataAccess
 from authsvc.accounts.models import Account, Membership
 from authsvc.accounts.permissions import SUPER_ADMIN, is_role_based
 from authsvc.audit import AuditLog, Event
+from authsvc.clock import Clock
+from authsvc.messaging.courier import Courier
 
 #: In the order of the page.
 ROLES = {
@@ -76,6 +79,8 @@ class Roles:
     """Changes a member's role."""
 
     data_access: DataAccess
+    courier: Courier
+    clock: Clock
     audit: AuditLog
 
     def change(self, tx: Session, membership: Membership, wish: Wish, *, actor: Actor) -> Result:
@@ -90,8 +95,7 @@ class Roles:
             return Result(Outcome.ALREADY)
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
         if wish.role != before.role:
-            membership.role = wish.role
-            self.audit.record(tx, Event.MEMBER_ROLE_CHANGED, **about, by=actor.by, before=before.role, after=wish.role)
+            self._give(tx, membership, wish.role, actor)
         changed = [name for name in ("kpi_access", "view_only") if getattr(wish, name) != getattr(before, name)]
         if changed:
             membership.kpi_access, membership.view_only = wish.kpi_access, wish.view_only
@@ -102,6 +106,49 @@ class Roles:
         elif before.data_access and not wish.data_access:
             self.data_access.take(tx, membership, actor=actor)
         return DONE
+
+    def make_admin(self, tx: Session, membership: Membership, *, actor: Actor) -> Result:
+        """Open Admin Settings to a member of a functionality-based account. They are told by mail."""
+        return self._change_plain(tx, membership, "admin", actor)
+
+    def remove_admin(self, tx: Session, membership: Membership, *, actor: Actor) -> Result:
+        """Close Admin Settings to them again. An account keeps one admin, and nobody does it to themselves."""
+        return self._change_plain(tx, membership, "member", actor)
+
+    def _change_plain(self, tx: Session, membership: Membership, role: str, actor: Actor) -> Result:
+        if (refused := hold(tx, membership, actor) or why_not_active(membership)) is not None:
+            return refused
+        if is_role_based(membership):
+            return Result(Outcome.OTHER_MODEL)
+        if membership.role == role:
+            return Result(Outcome.ALREADY)
+        if membership.role == "admin" and is_last_with_role(tx, membership):
+            return Result(Outcome.LAST_ADMIN)
+        self._give(tx, membership, role, actor)
+        tx.flush()
+        self.courier.send_notice(
+            tx,
+            "notice_role",
+            user_id=membership.user_id,
+            account_id=membership.account_id,
+            at=self.clock.now(),
+            browser=actor.browser,
+            by=actor.name,
+            role=PLAIN_ROLES[role],
+        )
+        return DONE
+
+    def _give(self, tx: Session, membership: Membership, role: str, actor: Actor) -> None:
+        before, membership.role = membership.role, role
+        self.audit.record(
+            tx,
+            Event.MEMBER_ROLE_CHANGED,
+            user_id=membership.user_id,
+            account_id=membership.account_id,
+            by=actor.by,
+            before=before,
+            after=role,
+        )
 
     def _why_not(self, tx: Session, membership: Membership, wish: Wish, actor: Actor) -> Outcome | None:
         if not is_role_based(membership):

@@ -30,7 +30,7 @@ log = logs.logger(__name__)
 ABOUT_OTHERS = frozenset(
     {
         *("notice_member_reset", "notice_invitation_wanted", "notice_mfa"),
-        *("notice_data_access", "notice_second_step_reset"),
+        *("notice_data_access", "notice_second_step_reset", "notice_role"),
     }
 )
 _OURS = frozenset({"notice", "user_id", "account_id", "at", "to", "link_id"})

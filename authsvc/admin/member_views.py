@@ -69,6 +69,21 @@ ACTS = {
         "link",
         is_danger=False,
     ),
+    "make-admin": Act(
+        "Make {name} an admin?",
+        "They can open Admin Settings: add, invite and deactivate people, reset a second step, and read the sign-in activity. "
+        "Multi-Factor Authentication needs Sensitive Information access besides. We tell them by email.",
+        "Make admin",
+        "admin-made",
+        is_danger=False,
+    ),
+    "remove-admin": Act(
+        "Remove {name} as an admin?",
+        "They can’t open Admin Settings any more. They stay a Team Member, and you can make them an admin again. "
+        "We tell them by email.",
+        "Remove as admin",
+        "admin-removed",
+    ),
 }
 
 
@@ -162,6 +177,8 @@ def _use_case(act: str) -> Callable[[Session, Membership, Actor], Result]:
         "password-link": s.resets.send_password_link,
         "sign-out": s.members.sign_out_everywhere,
         "deactivate": s.members.deactivate,
+        "make-admin": s.roles.make_admin,
+        "remove-admin": s.roles.remove_admin,
     }[act]
     return lambda tx, membership, actor: found(tx, membership, actor=actor)
 
@@ -261,6 +278,8 @@ def _page(
         if shown.is_you
         else "Only a Super Admin can change a Super Admin.",
         is_active=shown.part is Part.ACTIVE,
+        #: Functionality-based accounts: their one role beside Team Member is given and taken by a button (D32).
+        role_act=None if is_role_based(membership) else "remove-admin" if membership.role == "admin" else "make-admin",
         team_url=TEAM_MEMBERS,
         **values,
     )

@@ -39,15 +39,18 @@ DONE = {
     "signed-out": "Signed out everywhere.",
     "link": "Password link sent.",
     "saved": "Saved.",
+    "admin-made": "They are an admin now. We told them by email.",
+    "admin-removed": "They are no longer an admin. We told them by email.",
 }
 WORDS = {
     Outcome.YOURSELF: "You can’t do this to yourself. Ask a colleague.",
     Outcome.SUPER_ADMINS_ONLY: "Only a Super Admin can change a Super Admin.",
     Outcome.LAST_SUPER_ADMIN: "This is the account’s only Super Admin. Make someone else Super Admin first.",
+    Outcome.LAST_ADMIN: "This is the account’s only admin. Make someone else an admin first.",
     Outcome.NOT_JOINED: "They haven’t accepted their invitation yet.",
     Outcome.INACTIVE: "They are inactive. Reactivate them first.",
     Outcome.BELONGS_ELSEWHERE: "This sign-in can’t be reset here. Email support@imscre.com.",
-    Outcome.OTHER_MODEL: "This account doesn’t use roles. Nothing was changed.",
+    Outcome.OTHER_MODEL: "This account gives out roles another way. Nothing was changed.",
     Outcome.SUPER_ADMIN_VIEW_ONLY: "A Super Admin can’t be View-Only. Choose another role, or switch View-Only off.",
     Outcome.ROLE_NOT_OFFERED: "Choose one of the roles",
 }

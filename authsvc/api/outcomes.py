@@ -16,6 +16,7 @@ WHY = {
     Outcome.NOT_JOINED: (409, "not-joined", "They have not accepted their invitation yet."),
     Outcome.INACTIVE: (409, "inactive", "They are inactive. Reactivate them first."),
     Outcome.LAST_SUPER_ADMIN: (409, "last-super-admin", "They are the account's only Super Admin."),
+    Outcome.LAST_ADMIN: (409, "last-admin", "They are the account's only admin."),
     Outcome.OTHER_MODEL: (409, "role-based-account", "This account uses roles: one of its Super Admins changes this."),
     Outcome.ROLE_NOT_OFFERED: (
         409,

@@ -9,29 +9,19 @@ from werkzeug.wrappers import Response
 from authsvc.login import journey, pages
 from authsvc.login.next_step import EnterAppCode
 from authsvc.login.pages import Here
-from authsvc.mfa.enrolment import OwnCode
+from authsvc.mfa.enrolment import DIGITS
 from authsvc.mfa.recovery_codes import LENGTH
 from authsvc.web.context import services
 from authsvc.web.text import day
 
-DIGITS = 6
-SAID = {
-    OwnCode.WRONG: "Check the code and enter it again.",
-    OwnCode.SPENT: "That code was already used. Wait until your app shows the next one.",
-}
-SAID_OF_RECOVERY = {
-    OwnCode.WRONG: "Check the recovery code and enter it again.",
-    OwnCode.SPENT: "That recovery code was already used. Use another one.",
-}
-NOT_A_CODE = f"Enter all {DIGITS} digits"
 NOT_A_RECOVERY_CODE = f"Enter all {LENGTH} letters and digits"
 
 
-def code_page(tx: Session, here: Here, *, errors: dict[str, str] | None = None, status: int = 200) -> Response:
+def code_page(tx: Session, here: Here, *, error: str | None = None, status: int = 200) -> Response:
     """S4 for the app: nothing is sent, so there is nothing to send again."""
     s, attempt = services(), here.attempt
     assert isinstance(here.step, EnterAppCode)  # noqa: S101 - the callers looked
-    if (until := s.flow.paused_until(tx, attempt.user_id)) is not None:
+    if (until := s.exchange.paused_until(tx, attempt.user_id)) is not None:
         return pages.too_many(here, until)
     rules = s.flow.rules(attempt, here.coming)
     return journey.show(
@@ -41,7 +31,7 @@ def code_page(tx: Session, here: Here, *, errors: dict[str, str] | None = None, 
         status=status,
         digits=DIGITS,
         why=pages.why(tx, here),
-        errors=errors or {},
+        errors={"code": error} if error else {},
         **remember_box(here),
         others=pages.other_ways(here.step, rules.methods if rules else ()),
         has_recovery_codes=s.recovery_codes.left(tx, attempt.user_id) > 0,
@@ -55,7 +45,7 @@ def code_page(tx: Session, here: Here, *, errors: dict[str, str] | None = None, 
 def recovery_page(tx: Session, here: Here, *, error: str | None = None, status: int = 200) -> Response:
     """Where a recovery code is typed."""
     s = services()
-    if (until := s.flow.paused_until(tx, here.attempt.user_id)) is not None:
+    if (until := s.exchange.paused_until(tx, here.attempt.user_id)) is not None:
         return pages.too_many(here, until)
     return journey.show(
         "login/recovery_code.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from flask import Blueprint, request
@@ -13,8 +14,8 @@ from authsvc.db import after_commit
 from authsvc.login import app_pages, journey, pages, tab
 from authsvc.login.next_step import EnrolApp, EnterAppCode
 from authsvc.login.pages import Here
-from authsvc.mfa.challenge import clean
-from authsvc.mfa.enrolment import OwnCode
+from authsvc.mfa import words
+from authsvc.mfa.enrolment import DIGITS, OwnCode
 from authsvc.mfa.exchange import CodeThrottled
 from authsvc.mfa.recovery_codes import clean as clean_recovery
 from authsvc.web import qr as pictures
@@ -35,25 +36,14 @@ def code() -> Response:
 @bp.post("/sign-in/app")
 def submit_code() -> Response:
     """Check the app's code."""
-    s, typed = services(), request.form.get("code", "")
-    if (crowded := _crowded()) is not None:
-        return crowded
-    with s.database.transaction() as tx:
-        attempt, bound_for, coming, secret = tab.posted(tx)
-        step, _ = s.flow.step(tx, attempt, coming)
-        if attempt.finished_at is None and isinstance(step, EnterAppCode):
-            here = Here(attempt, bound_for, coming, step)
-            if len(clean(typed) or "") != app_pages.DIGITS:
-                return app_pages.code_page(tx, here, errors={"code": app_pages.NOT_A_CODE}, status=422)
-            remember = bool(request.form.get("remember"))
-            outcome = s.own_codes.submit_app_code(tx, attempt, typed, remember=remember, visit=coming)
-            if isinstance(outcome, CodeThrottled):
-                return _refused(tx, pages.too_many(here, outcome.until))
-            if outcome is not OwnCode.ACCEPTED:
-                said = {"code": app_pages.SAID[outcome]}
-                return _refused(tx, app_pages.code_page(tx, here, errors=said, status=401))
-        onward = journey.go_on(tx, attempt, secret, bound_for)
-    return journey.answer(onward)
+    typed, remember = request.form.get("code", ""), bool(request.form.get("remember"))
+    take = services().own_codes.submit_app_code
+    return _submit(
+        words.unlike_a_code(typed, DIGITS),
+        lambda tx, here: take(tx, here.attempt, typed, remember=remember, visit=here.coming),
+        words.OF_THE_APP,
+        app_pages.code_page,
+    )
 
 
 @bp.get("/sign-in/app/recovery")
@@ -67,24 +57,14 @@ def recovery() -> Response:
 @bp.post("/sign-in/app/recovery")
 def submit_recovery() -> Response:
     """Take a recovery code in place of the app."""
-    s, typed = services(), request.form.get("recovery", "")
-    if (crowded := _crowded()) is not None:
-        return crowded
-    with s.database.transaction() as tx:
-        attempt, bound_for, coming, secret = tab.posted(tx)
-        step, _ = s.flow.step(tx, attempt, coming)
-        if attempt.finished_at is None and isinstance(step, EnterAppCode):
-            here = Here(attempt, bound_for, coming, step)
-            if clean_recovery(typed) is None:
-                return app_pages.recovery_page(tx, here, error=app_pages.NOT_A_RECOVERY_CODE, status=422)
-            outcome = s.own_codes.submit_recovery_code(tx, attempt, typed, visit=coming)
-            if isinstance(outcome, CodeThrottled):
-                return _refused(tx, pages.too_many(here, outcome.until))
-            if outcome is not OwnCode.ACCEPTED:
-                said = app_pages.SAID_OF_RECOVERY[outcome]
-                return _refused(tx, app_pages.recovery_page(tx, here, error=said, status=401))
-        onward = journey.go_on(tx, attempt, secret, bound_for)
-    return journey.answer(onward)
+    typed = request.form.get("recovery", "")
+    take = services().own_codes.submit_recovery_code
+    return _submit(
+        app_pages.NOT_A_RECOVERY_CODE if clean_recovery(typed) is None else None,
+        lambda tx, here: take(tx, here.attempt, typed, visit=here.coming),
+        words.OF_RECOVERY,
+        app_pages.recovery_page,
+    )
 
 
 @bp.get("/sign-in/app/setup")
@@ -104,14 +84,14 @@ def submit_setup() -> Response:
         step, _ = s.flow.step(tx, attempt, coming)
         if attempt.finished_at is None and isinstance(step, EnrolApp):
             here = Here(attempt, bound_for, coming, step)
-            if len(clean(typed) or "") != app_pages.DIGITS:
-                return app_pages.setup_page(tx, here, error=app_pages.NOT_A_CODE, status=422)
+            if (problem := words.unlike_a_code(typed, DIGITS)) is not None:
+                return app_pages.setup_page(tx, here, error=problem, status=422)
             remember = bool(request.form.get("remember"))
             outcome = s.own_codes.confirm_app(tx, attempt, typed, remember=remember, visit=coming)
             if isinstance(outcome, tuple):
                 return app_pages.codes_page(here, outcome)
             if outcome is not None:
-                return app_pages.setup_page(tx, here, error=app_pages.SAID[outcome], status=401)
+                return app_pages.setup_page(tx, here, error=words.OF_THE_APP[outcome], status=401)
         onward = journey.go_on(tx, attempt, secret, bound_for)
     return journey.answer(onward)
 
@@ -129,15 +109,28 @@ def qr() -> Response:
     return Response(pictures.svg(found.uri), mimetype="image/svg+xml")
 
 
-def _crowded() -> Response | None:
-    """The refusal when too many wrong codes came from this network address."""
-    s = services()
-    if s.windows.has_room("code_per_address", request.remote_addr or ""):
-        return None
-    return pages.too_many(None, s.clock.now() + s.policies.throttle.rates("code_per_address")[0].per)
-
-
-def _refused(tx: Session, response: Response) -> Response:
-    """Count a failure against the network address, once it is kept."""
-    after_commit(tx, partial(services().windows.admit, "code_per_address", request.remote_addr or ""))
-    return response
+def _submit(
+    problem: str | None,
+    take: Callable[[Session, Here], OwnCode | CodeThrottled],
+    said: Mapping[OwnCode, str],
+    page: Callable[..., Response],
+) -> Response:
+    """Check what the person holds. The window of a network address counts failures; a `problem` is no try."""
+    s, address = services(), request.remote_addr or ""
+    if not s.windows.has_room("code_per_address", address):
+        return pages.too_many(None, s.clock.now() + s.policies.throttle.rates("code_per_address")[0].per)
+    with s.database.transaction() as tx:
+        attempt, bound_for, coming, secret = tab.posted(tx)
+        step, _ = s.flow.step(tx, attempt, coming)
+        if attempt.finished_at is None and isinstance(step, EnterAppCode):
+            here = Here(attempt, bound_for, coming, step)
+            if problem is not None:
+                return page(tx, here, error=problem, status=422)
+            outcome = take(tx, here)
+            if outcome is not OwnCode.ACCEPTED:
+                after_commit(tx, partial(s.windows.admit, "code_per_address", address))
+                if isinstance(outcome, CodeThrottled):
+                    return pages.too_many(here, outcome.until)
+                return page(tx, here, error=said[outcome], status=401)
+        onward = journey.go_on(tx, attempt, secret, bound_for)
+    return journey.answer(onward)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from authsvc.messaging.message import Channel
-from authsvc.mfa.rules import Method, MfaRules
+from authsvc.mfa.rules import RECOVERY, Method, MfaRules
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,12 @@ def next_step(progress: Progress, person: Known | None, rules: MfaRules | None, 
         return VerifyEmail(skippable=not rules.code_required)
     if not rules.code_required or (device_recognised and rules.may_skip_code):
         return SignIn()
-    adding_a_phone = progress.method == "sms" and "sms" in rules.methods and not person.phone_usable
-    if rules.met_by(progress.proofs) and not adding_a_phone:
-        return SignIn()
     method = _chosen(progress.method, rules.methods)
     if method is None:
+        # Also for who has just verified their address (domain J2): choosing email, they have shown it already.
         return ChooseMethod(rules.methods)
+    if rules.met_by(progress.proofs & {method, RECOVERY}):
+        return SignIn()
     return _ask_for(method, progress, person)
 
 

@@ -17,7 +17,7 @@ from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import EnrolApp, EnterAppCode
 from authsvc.mfa.challenge import clean
 from authsvc.mfa.enrolment import AuthenticatorApps, OwnCode
-from authsvc.mfa.exchange import CodeThrottled
+from authsvc.mfa.exchange import CodeExchange, CodeThrottled
 from authsvc.mfa.recovery_codes import RecoveryCodes
 from authsvc.mfa.rules import RECOVERY
 from authsvc.throttle import Throttle
@@ -30,6 +30,7 @@ class OwnCodes:
     """Takes what the person holds as a proof of this sign-in."""
 
     flow: Flow
+    exchange: CodeExchange
     apps: AuthenticatorApps
     recovery: RecoveryCodes
     throttle: Throttle
@@ -92,17 +93,16 @@ class OwnCodes:
         step, _ = self.flow.step(tx, attempt, visit)
         if not isinstance(step, EnterAppCode):
             return OwnCode.WRONG
-        if (until := self.flow.paused_until(tx, attempt.user_id)) is not None:
+        if (until := self.exchange.paused_until(tx, attempt.user_id)) is not None:
             return CodeThrottled(until)
-        if (throttled := self.flow.take_try(tx, attempt)) is not None:
-            return throttled
-        outcome = check()
         about = {
             "user_id": attempt.user_id,
             "account_id": attempt.membership.account_id if attempt.membership else "",
-            "channel": proof,
-            "purpose": "sign_in",
         }
+        if (throttled := self.exchange.take_try(tx, **about)) is not None:
+            return throttled
+        outcome = check()
+        about |= {"channel": proof, "purpose": "sign_in"}
         if outcome is OwnCode.ACCEPTED:
             self.throttle.give_back(tx, "code_per_user", attempt.user_id)
             self.audit.record(tx, Event.CODE_ACCEPTED, **about)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from flask import request
 from sqlalchemy.orm import Session
@@ -16,13 +17,12 @@ from authsvc.login.journey import Purpose
 from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import EnterAppCode, EnterCode, Step, VerifyEmail
 from authsvc.login.why import Memory, Situation, why_a_code
-from authsvc.mfa.challenge import CodeCheck, CodeOutcome
-from authsvc.mfa.exchange import Sending, SendOutcome
+from authsvc.mfa import words
 from authsvc.mfa.models import Challenge
 from authsvc.mfa.rules import Person
 from authsvc.web.context import services
 from authsvc.web.cookies import BROWSER
-from authsvc.web.text import Time, clock_time, day, exact_time, mask_email, mask_phone, phone_ending
+from authsvc.web.text import Time, clock_time, day, mask_email, mask_phone, phone_ending
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,9 @@ class Here:
     step: Step
 
 
-def said(check: CodeCheck, challenge: Challenge | None, here: Here) -> dict[str, str]:
-    zone = journey.zone_of(account_of(here))
-    if check.outcome is CodeOutcome.EXPIRED:
-        return {"expired": "That code has expired. Send a new one."}
-    if check.outcome is CodeOutcome.SUPERSEDED and challenge is not None:
-        return {"code": f"We sent a newer code at {clock_time(challenge.sent_at, zone)}. Use that one."}
-    if challenge is None:
-        return {"expired": "There is no code to check. Send a new one."}
-    left = f" {check.tries_left} {'try' if check.tries_left == 1 else 'tries'} left." if check.tries_left else ""
-    return {"code": f"Check the code and enter it again.{left}"}
-
-
-def wait_words(sending: Sending, here: Here) -> str:
-    zone = journey.zone_of(account_of(here))
-    if sending.until is None:
-        return "The code we sent still works."
-    if sending.outcome is SendOutcome.TOO_SOON:
-        return f"You can ask for a new code at {exact_time(sending.until, zone)}."
-    return f"We’ve sent as many codes as we can for now. Try again at {clock_time(sending.until, zone)}."
+def zone_of(here: Here) -> ZoneInfo:
+    """The zone in which this tab's times are told."""
+    return journey.zone_of(account_of(here))
 
 
 def account_of(here: Here) -> Account | None:
@@ -91,10 +75,12 @@ def method_page(
         if has_phone and user.phone
         else "You’ll add a US mobile number first."
     )
+    # Who has just verified their address by a code of today has shown email already; no second one goes out.
+    is_shown, email_hint = "email" in attempt.proofs, f"To {mask_email(user.email.address)}"
     known = {
         "sms": Choice("sms", "Text message (SMS)", sms_hint, risk=_sms_risk(here, methods)),
         "totp": Choice("totp", "Authenticator app", "The code that your app shows."),
-        "email": Choice("email", "Email", f"To {mask_email(user.email.address)}"),
+        "email": Choice("email", "Email", "You’ve just entered its code." if is_shown else email_hint),
     }
     selected = attempt.method or user.last_method
     return journey.show(
@@ -106,7 +92,7 @@ def method_page(
         selected=selected if selected in methods else methods[0],
         errors=errors or {},
         notice=None,
-        sends="totp" not in methods,
+        sends="totp" not in methods and not is_shown,
         action=bound_for.url("login_steps.submit_method"),
         why=why(tx, here),
         account_asks=_account_asks(here),
@@ -129,10 +115,10 @@ def code_page(
     s = services()
     attempt, step = here.attempt, here.step
     assert isinstance(step, EnterCode | VerifyEmail)  # noqa: S101 - the callers looked
-    challenge = s.flow.open_challenge(tx, attempt, step)
+    challenge = s.exchange.open(tx, s.flow.question(attempt, step, here.coming))
     account = account_of(here)
     zone, now, policy = journey.zone_of(account), s.clock.now(), s.policies.mfa
-    if (until := s.flow.paused_until(tx, attempt.user_id)) is not None:
+    if (until := s.exchange.paused_until(tx, attempt.user_id)) is not None:
         return too_many(here, until)
     rules = s.flow.rules(attempt, here.coming)
     others = other_ways(step, rules.methods if rules else ()) if isinstance(step, EnterCode) else ()
@@ -141,7 +127,7 @@ def code_page(
         "works_until": Time.clock(challenge.expires_at, zone) if challenge else None,
         "digits": policy.code.digits,
         "errors": errors or {},
-        "notice": "We sent a new code. Only the newest one works." if request.args.get("sent") and not errors else None,
+        "notice": words.SENT_AGAIN if request.args.get("sent") and not errors else None,
         "warning": warning or _delivery_words(challenge, {other.value for other in others}),
         "wait_s": max(0, round((earliest - now).total_seconds())),
     }
@@ -229,7 +215,7 @@ def other_ways(step: EnterCode | EnterAppCode, methods: tuple[str, ...]) -> tupl
 def _delivery_words(challenge: Challenge | None, others: set[str]) -> str | None:
     """What became of the message, and the ways on that are open: success is never claimed for a refused one."""
     if challenge is None:
-        return "We couldn’t send a code just now. Send a new one in a moment."
+        return words.NOT_SENT
     if challenge.delivery != "refused":
         return None
     if challenge.purpose == "enrol_phone":

@@ -12,6 +12,7 @@ from authsvc.login.flow import Visit
 from authsvc.login.journey import Purpose
 from authsvc.login.next_step import EnterCode, VerifyEmail
 from authsvc.login.pages import Here
+from authsvc.mfa import words
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.web.context import services
 from authsvc.web.cookies import ATTEMPT, BROWSER, SESSION
@@ -73,8 +74,10 @@ def _overtaken(tx: Session, bound_for: Purpose) -> Response | None:
     coming = Visit(bound_for.request, bound_for.continue_to)
     step, _ = s.flow.step(tx, attempt, coming)
     here = Here(attempt, bound_for, coming, step)
-    challenge = s.flow.open_challenge(tx, attempt, step)
-    if challenge is None or not isinstance(step, EnterCode | VerifyEmail):
+    challenge = None
+    if isinstance(step, EnterCode | VerifyEmail):
+        challenge = s.exchange.open(tx, s.flow.question(attempt, step, coming))
+    if challenge is None:
         return redirect(bound_for.url(journey.endpoint_of(step)), 303)
-    said = pages.said(CodeCheck(CodeOutcome.SUPERSEDED), challenge, here)
+    said = words.errors(CodeCheck(CodeOutcome.SUPERSEDED), challenge, pages.zone_of(here))
     return pages.code_page(tx, here, errors=said, status=401)

@@ -19,6 +19,7 @@ from authsvc.login.pages import Here
 from authsvc.login.tab import elsewhere as _elsewhere
 from authsvc.login.tab import here as _here
 from authsvc.login.tab import posted as _posted
+from authsvc.mfa import words
 from authsvc.mfa.challenge import CodeOutcome
 from authsvc.mfa.exchange import CodeThrottled, SendOutcome
 from authsvc.web.context import services
@@ -109,21 +110,20 @@ def _try_code(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Vi
     here = Here(attempt, bound_for, coming, step)
     if not isinstance(step, EnterCode | VerifyEmail):
         return journey.go_on(tx, attempt, secret, bound_for)
-    digits = s.policies.mfa.code.digits
     typed = request.form.get("code", "")
-    if len("".join(filter(str.isalnum, typed))) != digits:
-        return pages.code_page(tx, here, errors={"code": f"Enter all {digits} digits"}, status=422)
+    if (problem := words.unlike_a_code(typed, s.policies.mfa.code.digits)) is not None:
+        return pages.code_page(tx, here, errors={"code": problem}, status=422)
     remember = bool(request.form.get("remember"))
-    challenge = s.flow.open_challenge(tx, attempt, step)
+    challenge = s.exchange.open(tx, s.flow.question(attempt, step, coming))
     check = s.flow.submit_code(tx, attempt, typed, remember=remember, visit=coming)
     if isinstance(check, CodeThrottled):
         return pages.too_many(here, check.until)
     if check.outcome is CodeOutcome.ACCEPTED:
         return journey.go_on(tx, attempt, secret, bound_for)
     if check.outcome is CodeOutcome.EXHAUSTED:
-        until = s.flow.paused_until(tx, attempt.user_id)
+        until = s.exchange.paused_until(tx, attempt.user_id)
         return pages.too_many(here, until or s.clock.now())
-    return pages.code_page(tx, here, errors=pages.said(check, challenge, here), status=401)
+    return pages.code_page(tx, here, errors=words.errors(check, challenge, pages.zone_of(here)), status=401)
 
 
 def _resend(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Visit) -> Response:
@@ -139,7 +139,7 @@ def _resend(tx: Session, attempt: LoginAttempt, bound_for: Purpose, coming: Visi
     if sending.outcome is SendOutcome.SENT:
         # See Other, so that a refresh never sends again.
         return redirect(bound_for.url(journey.endpoint_of(step), sent="again"), 303)
-    response = pages.code_page(tx, here, warning=pages.wait_words(sending, here), status=429)
+    response = pages.code_page(tx, here, warning=words.wait(sending, pages.zone_of(here)), status=429)
     if sending.until:
         response.headers.update(journey.retry_after(sending.until))
     return response

@@ -21,6 +21,7 @@ Values are plain strings that the caller has already formatted for the person's 
 | notice_password_changed, email | account_name account_short asked_at browser support_email                          |
 | notice_data_access, email | account_name account_short asked_at portal_host support_email person verb by            |
 | notice_second_step_reset  | account_name account_short asked_at portal_host support_email by                        |
+| notice_role, email        | account_name account_short asked_at support_email by role                               |
 | invitation_new, email     | account_name account_short inviter link works_for support_email                         |
 | invitation_existing, email| account_name account_short inviter link works_for support_email                         |
 | notice_member_reset, email     | account_name account_short asked_at browser support_email about_name what          |
@@ -38,6 +39,7 @@ Values are plain strings that the caller has already formatted for the person's 
 - left: how many recovery codes are left, in words
 - phone_ending: the last two digits; new_address: masked, "d•••@northgate.example"
 - inviter, by, person: a person's name, as they wrote it, or "IMS support" or "You"; verb: "have" or "has"
+- role: what the role is called, "Admin"
 - about_name, what: who it is about, what became of their password
 - not_me_link: an address of ours, in every notice of what somebody did as this person
 

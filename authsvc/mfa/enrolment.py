@@ -23,6 +23,8 @@ from authsvc.messaging.courier import Courier
 from authsvc.mfa.models import AppEnrolment, AuthenticatorApp, RecoveryCode
 from authsvc.policy.schema import AppPolicy
 
+#: What apps show; pyotp's default.
+DIGITS = 6
 #: Under this name the key stands in the person's app, beside their address.
 ISSUER = "IMS"
 #: Why remembering ends: a way to get codes is another one now (domain D6).

@@ -118,12 +118,13 @@ class CodeExchange:
     def answer(self, tx: Session, question: Question, typed: str) -> CodeCheck | CodeThrottled:
         """Compare what was typed with the one code that is out for this question."""
         challenge, digits = self.open(tx, question), clean(typed)
-        if challenge is None or digits is None:
+        if challenge is None:
             return CodeCheck(CodeOutcome.GONE)
+        if digits is None:
+            return CodeCheck(CodeOutcome.WRONG, self.policy.code.tries - challenge.tries)
         about = {"user_id": question.user_id, "account_id": question.account_id}
-        if (wait := self.throttle.take(tx, "code_per_user", question.user_id)) is not None:
-            self.audit.record(tx, Event.SIGN_IN_THROTTLED, **about, limit=wait.limit)
-            return CodeThrottled(wait.until)
+        if (throttled := self.take_try(tx, **about)) is not None:
+            return throttled
         check = self.codes.verify(tx, challenge.id, typed=digits)
         if check.outcome is CodeOutcome.ACCEPTED:
             self.throttle.give_back(tx, "code_per_user", question.user_id)
@@ -135,6 +136,14 @@ class CodeExchange:
         else:
             self.audit.record(tx, Event.CODE_WRONG, **about, **question.named, reason=check.outcome.value)
         return check
+
+    def take_try(self, tx: Session, *, user_id: str, account_id: str) -> CodeThrottled | None:
+        """Count a try of any code against the person: another way, sign-in or browser gains nothing (security.md MF-05)."""
+        wait = self.throttle.take(tx, "code_per_user", user_id)
+        if wait is None:
+            return None
+        self.audit.record(tx, Event.SIGN_IN_THROTTLED, user_id=user_id, account_id=account_id, limit=wait.limit)
+        return CodeThrottled(wait.until)
 
     def paused_until(self, tx: Session, user_id: str) -> datetime | None:
         """Until when no code is asked of or sent to this person, after all tries were used up."""

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from authsvc.mfa.challenge import CodeCheck, CodeOutcome
+from authsvc.mfa.challenge import CodeCheck, CodeOutcome, clean
+from authsvc.mfa.enrolment import OwnCode
 from authsvc.mfa.exchange import Sending, SendOutcome
 from authsvc.mfa.models import Challenge
 from authsvc.web.text import clock_time, exact_time
+
+OF_THE_APP = {
+    OwnCode.WRONG: "Check the code and enter it again.",
+    OwnCode.SPENT: "That code was already used. Wait until your app shows the next one.",
+}
+OF_RECOVERY = {
+    OwnCode.WRONG: "Check the recovery code and enter it again.",
+    OwnCode.SPENT: "That recovery code was already used. Use another one.",
+}
+SENT_AGAIN = "We sent a new code. Only the newest one works."
+NOT_SENT = "We couldn’t send a code just now. Send a new one in a moment."
+
+
+def unlike_a_code(typed: str, digits: int) -> str | None:
+    """What is wrong with the typed code before it is compared: no try is taken for it."""
+    return None if len(clean(typed) or "") == digits else f"Enter all {digits} digits"
 
 
 def errors(check: CodeCheck, challenge: Challenge | None, zone: ZoneInfo) -> dict[str, str]:

@@ -14,8 +14,9 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
+from authsvc.mfa import words
 from authsvc.mfa.challenge import clean
-from authsvc.mfa.enrolment import OwnCode
+from authsvc.mfa.enrolment import DIGITS, OwnCode
 from authsvc.mfa.recovery_codes import HOW_MANY
 from authsvc.sessions import guards, shell
 from authsvc.sessions.guards import Visitor
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 
 bp = Blueprint("profile_app", __name__, template_folder="templates")
 
-DIGITS = 6
-SAID = {
-    OwnCode.WRONG: "Check the code and enter it again.",
-    OwnCode.SPENT: "That code was already used. Wait until your app shows the next one.",
-}
 DONE = {
     "replaced": "Your new authenticator app is set up. The one before no longer works.",
     "removed": "Your authenticator app and its recovery codes are removed.",
@@ -77,22 +73,22 @@ def qr() -> Response:
 @bp.post("/profile/security/app/setup")
 def confirm() -> Response:
     """Take the new app into use, when a code of it is right."""
-    s, digits = services(), clean(request.form.get("code", ""))
+    s, typed = services(), request.form.get("code", "")
     with _proved() as visitor:
-        if digits is None or len(digits) != DIGITS:
-            return _setup(visitor, error=f"Enter all {DIGITS} digits", status=422)
+        if (problem := words.unlike_a_code(typed, DIGITS)) is not None:
+            return _setup(visitor, error=problem, status=422)
         outcome = s.apps.confirm(
             visitor.tx,
             visitor.user,
             subject_id=visitor.session.id,
-            typed=digits,
+            typed=clean(typed) or "",
             account_id=visitor.account.id,
             browser=_browser(),
         )
         if outcome is None:
             return redirect(url_for("profile_app.overview"), 303)
         if outcome is not OwnCode.ACCEPTED:
-            return _setup(visitor, error=SAID[outcome], status=401)
+            return _setup(visitor, error=words.OF_THE_APP[outcome], status=401)
         if not s.recovery_codes.left(visitor.tx, visitor.user.id):
             codes = s.recovery_codes.make(visitor.tx, visitor.user.id, account_id=visitor.account.id)
             return _codes(visitor, codes, flash="Your authenticator app is set up.")

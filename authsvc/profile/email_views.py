@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Blueprint, g, redirect, request
 from werkzeug.wrappers import Response
 
@@ -11,7 +9,6 @@ from authsvc.account_settings.own_email import Switch
 from authsvc.accounts import addresses
 from authsvc.accounts.models import EmailChange
 from authsvc.accounts.queries import canonical_email
-from authsvc.db import after_commit
 from authsvc.mfa import words
 from authsvc.mfa.exchange import Question, SendOutcome
 from authsvc.profile import navigation, pages
@@ -51,10 +48,7 @@ def begin() -> Response:
             visitor.tx, visitor.membership, address, browser=pages.browser(), may_send=g.may_send
         )
         if sending.outcome not in (SendOutcome.SENT, SendOutcome.ALREADY_OUT):
-            response = _page(visitor, typed, error=words.wait(sending, visitor.zone), status=429)
-            if sending.until:
-                response.headers.update(pages.retry_after(sending.until))
-            return response
+            return pages.until(sending, _page(visitor, typed, error=words.wait(sending, visitor.zone), status=429))
     return redirect(navigation.EMAIL_CODE, 303)
 
 
@@ -77,15 +71,8 @@ def submit_code() -> Response:
         if waiting is None:
             return _over(visitor)
         question = _question(visitor, waiting)
-        if request.form.get("resend"):
-            sending = s.exchange.ask_again(visitor.tx, question)
-            if sending.outcome is SendOutcome.SENT:
-                return redirect(f"{navigation.EMAIL_CODE}?sent=again", 303)
-            return pages.not_sent(visitor, question, sending, back=BACK)
-        if (problem := pages.too_few_digits()) is not None:
-            return pages.code_page(visitor, question, back=BACK, errors={"code": problem}, status=422)
-        if not g.may_try:
-            return pages.too_many(visitor, visitor.now + s.policies.throttle.rates("code_per_address")[0].per)
+        if (answer := pages.before_the_code(visitor, question, back=BACK)) is not None:
+            return answer
         outcome = s.own_email.confirm(
             visitor.tx, visitor.membership, request.form.get("code", ""), browser=pages.browser()
         )
@@ -95,7 +82,6 @@ def submit_code() -> Response:
             return redirect(f"{navigation.EMAIL}?taken=1", 303)
         if outcome is Switch.NOTHING_WAITS:
             return _over(visitor)
-        after_commit(visitor.tx, partial(s.windows.admit, "code_per_address", request.remote_addr or ""))
         return pages.not_taken(visitor, question, outcome, back=BACK)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from flask import g, request
+from flask import g, redirect, request
 from werkzeug.wrappers import Response
 
 from authsvc.audit import Event
+from authsvc.db import after_commit
 from authsvc.mfa import words
 from authsvc.mfa.challenge import CodeCheck
-from authsvc.mfa.exchange import CodeThrottled, Question, Sending
+from authsvc.mfa.exchange import CodeThrottled, Question, Sending, SendOutcome
 from authsvc.profile import navigation
 from authsvc.sessions import shell
 from authsvc.sessions.guards import Visitor
@@ -77,13 +79,13 @@ def code_page(
 ) -> Response:
     """Where the code is typed that proves a new address or number. `back`: label and address of the way to another one."""
     s = services()
-    if (until := s.exchange.paused_until(visitor.tx, visitor.user.id)) is not None:
-        return too_many(visitor, until)
+    if (paused_until := s.exchange.paused_until(visitor.tx, visitor.user.id)) is not None:
+        return too_many(visitor, paused_until)
     challenge = s.exchange.open(visitor.tx, question)
     earliest = challenge.sent_at + s.policies.mfa.code.resend_after if challenge else visitor.now
     by_text = question.channel == "sms"
     if warning is None and challenge is None:
-        warning = "We couldn’t send a code just now. Send a new one in a moment."
+        warning = words.NOT_SENT
     elif warning is None and challenge is not None and challenge.delivery == "refused":
         tried = "We couldn’t send the text. Check the number" if by_text else "Our email came back. Check the address"
         warning = f"{tried}, or try again in a minute."
@@ -98,7 +100,7 @@ def code_page(
         works_until=Time.clock(challenge.expires_at, visitor.zone) if challenge else None,
         digits=s.policies.mfa.code.digits,
         errors=errors or {},
-        notice="We sent a new code. Only the newest one works." if request.args.get("sent") and not errors else None,
+        notice=words.SENT_AGAIN if request.args.get("sent") and not errors else None,
         warning=warning,
         wait_s=max(0, round((earliest - visitor.now).total_seconds())),
         action=request.path,
@@ -109,29 +111,40 @@ def code_page(
     )
 
 
+def before_the_code(visitor: Visitor, question: Question, *, back: tuple[str, str]) -> Response | None:
+    """The answer to a form of the code page whose code is not compared: a newer one was wanted, or it is no code at all."""
+    s = services()
+    if request.form.get("resend"):
+        sending = s.exchange.ask_again(visitor.tx, question)
+        if sending.outcome is SendOutcome.SENT:
+            # See Other, so that a refresh never sends again.
+            return redirect(f"{request.path}?sent=again", 303)
+        warning = words.wait(sending, visitor.zone)
+        return until(sending, code_page(visitor, question, back=back, warning=warning, status=429))
+    if (problem := words.unlike_a_code(request.form.get("code", ""), s.policies.mfa.code.digits)) is not None:
+        return code_page(visitor, question, back=back, errors={"code": problem}, status=422)
+    if not g.may_try:
+        return too_many(visitor, visitor.now + s.policies.throttle.rates("code_per_address")[0].per)
+    return None
+
+
 def not_taken(
     visitor: Visitor, question: Question, check: CodeCheck | CodeThrottled, *, back: tuple[str, str]
 ) -> Response:
-    """The code page again, saying what is wrong with the code; or that it is enough for now."""
+    """The code page again, saying what is wrong with the code; or that it is enough for now. The network address counts it."""
+    s = services()
+    after_commit(visitor.tx, partial(s.windows.admit, "code_per_address", request.remote_addr or ""))
     if isinstance(check, CodeThrottled):
         return too_many(visitor, check.until)
-    found = words.errors(check, services().exchange.open(visitor.tx, question), visitor.zone)
+    found = words.errors(check, s.exchange.open(visitor.tx, question), visitor.zone)
     return code_page(visitor, question, back=back, errors=found, status=401)
 
 
-def not_sent(visitor: Visitor, question: Question, sending: Sending, *, back: tuple[str, str]) -> Response:
-    """The code page again, saying when a newer code may be asked for."""
-    response = code_page(visitor, question, back=back, warning=words.wait(sending, visitor.zone), status=429)
+def until(sending: Sending, response: Response) -> Response:
+    """The page that says why no code was sent, with the header that goes with a wait."""
     if sending.until:
         response.headers.update(retry_after(sending.until))
     return response
-
-
-def too_few_digits() -> str | None:
-    """What is wrong with the typed code before it is looked at: no try is taken for it."""
-    digits = services().policies.mfa.code.digits
-    typed = request.form.get("code", "")
-    return None if len("".join(filter(str.isalnum, typed))) == digits else f"Enter all {digits} digits"
 
 
 def too_many(visitor: Visitor, until: datetime) -> Response:

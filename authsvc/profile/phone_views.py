@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Blueprint, g, redirect, request
 from werkzeug.wrappers import Response
 
 from authsvc.account_settings.own_phone import Bound
 from authsvc.accounts.phone import WORDS, PhoneProblem
-from authsvc.db import after_commit
 from authsvc.mfa import words
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome
 from authsvc.mfa.exchange import SendOutcome
@@ -59,10 +56,7 @@ def begin() -> Response:
         if isinstance(begun, PhoneProblem):
             return _page(visitor, typed[:40], error=WORDS[begun], status=422)
         if begun.outcome not in (SendOutcome.SENT, SendOutcome.ALREADY_OUT):
-            response = _page(visitor, typed[:40], error=words.wait(begun, visitor.zone), status=429)
-            if begun.until:
-                response.headers.update(pages.retry_after(begun.until))
-            return response
+            return pages.until(begun, _page(visitor, typed[:40], error=words.wait(begun, visitor.zone), status=429))
     return redirect(navigation.PHONE_CODE, 303)
 
 
@@ -86,21 +80,13 @@ def submit_code() -> Response:
         )
         if waiting is None:
             return _over(visitor)
-        if request.form.get("resend"):
-            sending = s.exchange.ask_again(visitor.tx, waiting)
-            if sending.outcome is SendOutcome.SENT:
-                return redirect(f"{navigation.PHONE_CODE}?sent=again", 303)
-            return pages.not_sent(visitor, waiting, sending, back=BACK)
-        if (problem := pages.too_few_digits()) is not None:
-            return pages.code_page(visitor, waiting, back=BACK, errors={"code": problem}, status=422)
-        if not g.may_try:
-            return pages.too_many(visitor, visitor.now + s.policies.throttle.rates("code_per_address")[0].per)
+        if (answer := pages.before_the_code(visitor, waiting, back=BACK)) is not None:
+            return answer
         outcome = s.own_phone.confirm(visitor.tx, visitor.membership, waiting, request.form.get("code", ""))
         if isinstance(outcome, Bound):
             return redirect(f"{navigation.SECURITY}?done=phone-{outcome.value}", 303)
         if isinstance(outcome, CodeCheck) and outcome.outcome is CodeOutcome.GONE:
             return _over(visitor)
-        after_commit(visitor.tx, partial(s.windows.admit, "code_per_address", request.remote_addr or ""))
         return pages.not_taken(visitor, waiting, outcome, back=BACK)
 
 

@@ -12,7 +12,7 @@ from tests.support.journey import Person
 from tests.support.service import DANA, PASSWORD, Service
 from tests.support.team import PRIYA, THEO, admin, northgate
 
-ACTS = ("reset", "sign-out", "deactivate", "password-link")
+ACTS = ("reset", "sign-out", "deactivate", "password-link", "make-admin")
 
 
 def user(service: Service, membership: Membership) -> User:

@@ -77,12 +77,51 @@ def test_d17_with_mfa_on_there_is_no_skip(service: Service) -> None:
 
 
 def test_d17_verifying_by_code_counts_as_the_emailed_code(service: Service) -> None:
-    """One code, not two: where email is a way that is open, the sign-in is complete."""
-    person, dana = at_the_address(service, "email+sms")
+    """One code, not two: where email is the only way, the sign-in is complete."""
+    person, dana = at_the_address(service, "email")
     assert person.submit(code=service.code_for(DANA)).h1 == "You’re signed in"
     assert is_verified(service, dana)
     assert service.events(Event.SESSION_STARTED)[-1].fields["acr"] == levels.TWO_STEP
     assert service.events(Event.DEVICE_REMEMBERED) == []
+
+
+def test_j2_with_both_methods_the_choice_comes_after_verifying(service: Service) -> None:
+    """ "Verify Email" first, then email or text. Whoever takes email has shown it: no second one is mailed (D17)."""
+    person, dana = at_the_address(service, "email+sms")
+    page = person.submit(code=service.code_for(DANA))
+    assert (page.h1, page.path) == ("Choose how to get your code", "/sign-in/method")
+    assert is_verified(service, dana)
+    assert "You’ve just entered its code." in page.text
+    assert page.has_button("Continue")
+    assert person.open("/sign-in/code").path == "/sign-in/method"
+    assert service.events(Event.SESSION_STARTED) == []
+    mailed = len(service.emails.to(DANA))
+    assert person.submit(method="email").h1 == "You’re signed in"
+    service.deliver()
+    assert len(service.emails.to(DANA)) == mailed
+    assert service.events(Event.SESSION_STARTED)[-1].fields["acr"] == levels.TWO_STEP
+
+
+def test_j2_a_text_is_chosen_in_the_same_sign_in(service: Service) -> None:
+    """Text and no phone: the number, its code, and Remember Me there. The emailed code came first (D2)."""
+    service.member(service.account(mfa="email+sms"), verified=False, phone=None)
+    person = service.person()
+    service.sign_in(person)
+    person.submit(code=service.code_for(DANA))
+    assert person.submit(method="sms").h1 == "Add your phone number"
+    page = person.submit(phone="(512) 555-0142")
+    assert (page.h1, "remember" in page.forms[0].names()) == ("Check your phone", True)
+    assert person.submit(code=service.code_for(DANAS_PHONE), remember="1").h1 == "You’re signed in"
+    assert len(service.events(Event.DEVICE_REMEMBERED)) == 1
+
+
+def test_j2_a_text_that_was_chosen_is_entered_although_email_is_shown(service: Service) -> None:
+    """The person has a phone: choosing it asks for its code, and Remember Me is offered with it."""
+    person, _ = at_the_address(service, "email+sms")
+    person.submit(code=service.code_for(DANA))
+    page = person.submit(method="sms")
+    assert (page.h1, "your phone ending in 42" in page.text) == ("Enter your code", True)
+    assert person.submit(code=service.code_for(DANAS_PHONE)).h1 == "You’re signed in"
 
 
 def test_d17_where_only_a_text_counts_it_is_asked_besides(service: Service) -> None:

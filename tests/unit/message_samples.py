@@ -23,6 +23,7 @@ VALUES = {
     "new_address": "d•••@northgate.example",
     "about_name": "Dana Whitfield",
     "what": "reset by email",
+    "role": "Admin",
     "inviter": "Dana Whitfield",
     "person": "Priya Raman",
     "verb": "has",
@@ -39,7 +40,7 @@ OWN_NOTICES = (
 )
 OTHER_NOTICES = (
     *("notice_member_reset", "notice_invitation_wanted", "notice_mfa"),
-    *("notice_data_access", "notice_second_step_reset"),
+    *("notice_data_access", "notice_second_step_reset", "notice_role"),
 )
 INVITATIONS = ("invitation_new", "invitation_existing")
 LINKED = ("reset_password", "verify_email_link", *OWN_NOTICES)
