@@ -66,6 +66,9 @@ class Metrics:
             registry=registry,
             buckets=BUCKETS,
         )
+        #: Looked up here in a tenth of the time.
+        self._series: dict[tuple[str, str, int], Histogram] = {}
+        self._last_occupied = (0, 0)
         self._events = Counter(
             "authsvc_audit_events", "Rows written to the audit trail, by event", ("event",), registry=registry
         )
@@ -102,13 +105,19 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is a template or a fixed path, never what was asked for."""
-        group = "429" if status == 429 else f"{status // 100}xx"
-        self._requests.labels(route, _known(METHODS, method), group).observe(seconds)
+        if (series := self._series.get((route, method, status))) is None:
+            group = "429" if status == 429 else f"{status // 100}xx"
+            series = self._requests.labels(route, _known(METHODS, method), group)
+            if method in METHODS:  # any other word is a client's to choose
+                self._series[route, method, status] = series
+        series.observe(seconds)
 
     def occupied(self, *, hashing: int, connections: int) -> None:
         """How much of the hashing lane and of the pool this process uses at this moment."""
-        self._hashing.set(hashing)
-        self._connections.set(connections)
+        if (hashing, connections) != self._last_occupied:
+            self._last_occupied = hashing, connections
+            self._hashing.set(hashing)
+            self._connections.set(connections)
 
     def seen(self, event: Event, fields: Mapping[str, object]) -> None:
         """An audit event was committed."""
