@@ -91,7 +91,12 @@ def create_app(services: Services) -> Flask:
         ),
     )
     own_host = OwnHost(front, issuer=services.settings.issuer)
-    app.wsgi_app = TrustedProxies(Observe(own_host), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
+
+    def answered(method: str, route: str, status: int, seconds: float) -> None:
+        services.metrics.answered(method, route, status, seconds)
+        services.metrics.occupied(hashing=services.lane.taken, connections=services.database.in_use)
+
+    app.wsgi_app = TrustedProxies(Observe(own_host, answered), trusted=services.settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
 
@@ -151,4 +156,5 @@ def make_worker(services: Services) -> Worker:
             Chore("sweep", timedelta(minutes=10), sweep),
             Chore("rotate_keys", timedelta(minutes=10), RotateWhenDue(s.ring, s.policies.tokens, s.database, s.audit)),
         ),
+        worked=s.metrics.worked,
     )

@@ -76,6 +76,12 @@ class Cache:
         waiter = self._waiter
         return self.attempt(lambda: (waiter.blpop([WAKE], timeout=seconds), True)[1]) is not None
 
+    def answers(self) -> bool | None:
+        """Whether Redis answers just now; None where none is configured."""
+        if (client := self._client) is None:
+            return None
+        return self.attempt(lambda: bool(client.ping())) is True
+
     def _connect(self, *, socket_timeout: float) -> Any:
         import redis  # optional at run time: without AUTHSVC_REDIS_URL it is never loaded
         from redis.backoff import NoBackoff

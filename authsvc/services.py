@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ from authsvc.login.recovery import Recovery
 from authsvc.messaging.courier import Courier
 from authsvc.messaging.message import MessageSender
 from authsvc.messaging.senders import sender_for
+from authsvc.metrics import Metrics
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.mfa.exchange import CodeExchange
@@ -158,6 +160,9 @@ class Services:
     assets: Assets
     cookies: Cookies
     places: Places
+    metrics: Metrics
+    #: Set once this process was told to stop, so that /readyz says so.
+    stopping: threading.Event = field(default_factory=threading.Event)
     browser_lasts: timedelta = timedelta(days=365)
     #: web/ is below accounts/, so it is handed the one look-up it needs.
     account_by_slug: Callable[[Session, str], Account | None] = account_by_slug
@@ -178,9 +183,10 @@ def build(
     clock = clock or SystemClock()
     breached, places = open_files(settings)
     policies = policies or load(settings.policies_dir)
-    database = Database(settings.database_url, pool=settings.threads + 2)
+    database = Database(settings.database_url, pool=settings.connections)
     cache = Cache(settings.redis_url)
-    audit = AuditLog(clock, policies.short_hash)
+    metrics = Metrics()
+    audit = AuditLog(clock, policies.short_hash, metrics.seen)
     # Keyed by the oldest secret of the list, so that putting a new one in front signs nobody out.
     digester = Digester(derive(settings.secrets[-1], "digest"))
     sealer = Sealer(settings.secrets, "fields")
@@ -262,7 +268,7 @@ def build(
         ring=ring,
         passwords=passwords,
         password_rules=PasswordRules(policies.password, breached),
-        lane=HashingLane(waiting=max(1, settings.threads - 3)),
+        lane=HashingLane(waiting=settings.hashing_places),
         queue=queue,
         courier=courier,
         throttle=throttle,
@@ -350,6 +356,7 @@ def build(
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
         places=places,
+        metrics=metrics,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from authsvc.errors import ConfigurationError
@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         False,
         description="Development: clients' addresses (`jwks_uri`, `backchannel_logout_uri`) may be on this machine, also by http",
     )
+    metrics_bind: str = Field(
+        "", description="Address and port of `/metrics`, such as `0.0.0.0:9464`; empty: none. Never the public port"
+    )
     workers: int = Field(1, ge=1, le=64, description="Web worker processes")
     threads: int = Field(8, ge=4, le=128, description="Threads in each web worker")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
@@ -107,9 +110,11 @@ class Settings(BaseSettings):
             raise ValueError("must be an origin such as https://login.example.com, without a path or a trailing slash")
         return value
 
-    @field_validator("bind")
+    @field_validator("bind", "metrics_bind")
     @classmethod
-    def _bind_is_host_and_port(cls, value: str) -> str:
+    def _bind_is_host_and_port(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.field_name == "metrics_bind":
+            return value
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65536:
             raise ValueError("must be HOST:PORT, such as 127.0.0.1:8000")
@@ -151,6 +156,10 @@ class Settings(BaseSettings):
             found.append(f"AUTHSVC_SECRET_FILE names {self.secret_file}, which is not a readable file")
         elif any(len(secret) < 32 for secret in self.secrets):
             found.append("AUTHSVC_SECRET must be 32 characters at least; `openssl rand -base64 32` makes one")
+        if self.metrics_bind.rpartition(":")[2] == self.bind.rpartition(":")[2]:
+            found.append(
+                "AUTHSVC_METRICS_BIND must have a port of its own: whoever reaches AUTHSVC_BIND must not read it"
+            )
         if environ.get("AUTHLIB_INSECURE_TRANSPORT"):
             found.append("AUTHLIB_INSECURE_TRANSPORT is set, which switches off the https check; unset it")
         if self.env == "production":
@@ -189,6 +198,16 @@ class Settings(BaseSettings):
         else:
             lines = self.secret.get_secret_value().split(",")
         return [line.strip() for line in lines if line.strip()] or [DEVELOPMENT_SECRET]
+
+    @property
+    def connections(self) -> int:
+        """Database connections of one process: each thread's, and two for what runs beside."""
+        return self.threads + 2
+
+    @property
+    def hashing_places(self) -> int:
+        """How many may wait for the hashing thread of one process, so that others are answered meanwhile."""
+        return max(1, self.threads - 3)
 
     @property
     def is_https(self) -> bool:

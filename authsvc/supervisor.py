@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 RESTART_AFTER_S = 1.0
@@ -38,8 +38,11 @@ class Child:
         return self.process.poll() if self.process else None
 
 
-def supervise(children: Sequence[Child]) -> int:
-    """Run the children until an essential one ends or we are told to stop; answers the exit status."""
+def supervise(children: Sequence[Child], ended_child: Callable[[int], None] = lambda _pid: None) -> int:
+    """Run the children until an essential one ends or we are told to stop; answers the exit status.
+
+    `ended_child` is told the process id of each that is started again.
+    """
     stopping = threading.Event()
 
     def pass_on(number: int, _frame: object) -> None:
@@ -61,6 +64,8 @@ def supervise(children: Sequence[Child]) -> int:
             break
         for child in ended:
             sys.stderr.write(f"authsvc: the {child.name} ended with status {child.status}; starting it again\n")
+            if child.process is not None:
+                ended_child(child.process.pid)
             stopping.wait(RESTART_AFTER_S)
             if not stopping.is_set():
                 child.start()

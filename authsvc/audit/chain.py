@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from authsvc.audit.models import AuditEvent, AuditSeal
@@ -75,6 +75,12 @@ def verify(tx: Session) -> Verdict:
         until = events[-1].at
     unsealed = len(tx.scalars(select(AuditEvent.id).where(AuditEvent.id > covered)).all())
     return Verdict(count, until, unsealed, None)
+
+
+def unsealed_since(tx: Session) -> datetime | None:
+    """When the oldest event without a seal happened; None: every one has its seal."""
+    covered = select(func.coalesce(func.max(AuditSeal.last_id), 0)).scalar_subquery()
+    return tx.scalar(select(AuditEvent.at).where(AuditEvent.id > covered).order_by(AuditEvent.id).limit(1))
 
 
 def _while_settled(events: Iterable[AuditEvent], before: datetime) -> Iterable[AuditEvent]:

@@ -1,4 +1,4 @@
-"""`authsvc audit`: read the trail, verify its chain."""
+"""`authsvc audit verify`. What reads the trail knows people and accounts, and stands in authsvc/cli/audit_trail.py."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import sys
 from typing import Protocol
 
 import click
-from sqlalchemy import select
 
 from authsvc.audit.chain import verify
-from authsvc.audit.models import AuditEvent
 from authsvc.db import Database
 
 
@@ -23,25 +21,7 @@ class Needs(Protocol):
 
 @click.group()
 def audit() -> None:
-    """Read the audit trail and verify its hash chain."""
-
-
-@audit.command()
-@click.option("--count", "-n", default=20, show_default=True, type=click.IntRange(1, 10_000), help="How many events.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.pass_obj
-def tail(services: Needs, count: int, as_json: bool) -> None:
-    """The newest events, oldest of them first."""
-    with services.database.transaction(read_only=True) as tx:
-        newest = tx.scalars(select(AuditEvent).order_by(AuditEvent.id.desc()).limit(count)).all()
-    for event in reversed(newest):
-        row = {column.key: getattr(event, column.key) for column in AuditEvent.__table__.columns}
-        if as_json:
-            click.echo(json.dumps(row, default=lambda instant: instant.isoformat()))
-        else:
-            fields = " ".join(f"{name}={value}" for name, value in event.fields.items())
-            who = event.user_id or event.client_id or event.operator or "-"
-            click.echo(f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.name:<28} {who:<32} {event.remote_address:<15} {fields}")
+    """Read and search the audit trail, verify its hash chain."""
 
 
 @audit.command("verify")

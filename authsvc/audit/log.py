@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.orm import Session
 
 from authsvc.audit.events import FIELDS, Event
 from authsvc.audit.models import AuditEvent
 from authsvc.clock import Clock
+from authsvc.db import after_commit
 from authsvc.web import facts
+
+Seen = Callable[[Event, Mapping[str, object]], None]
+
+
+def nobody(_event: Event, _fields: Mapping[str, object]) -> None:
+    """Where nobody counts."""
 
 
 @dataclass(frozen=True)
 class AuditLog:
-    """Appends events; knows the time and which policies are in force."""
+    """Appends events; knows the time and which policies are in force. `seen` hears of each once it is committed."""
 
     clock: Clock
     policy_hash: str
+    seen: Seen = nobody
 
     def record(
         self,
@@ -53,3 +63,4 @@ class AuditLog:
                 fields={name: value for name, value in fields.items() if value is not None},
             )
         )
+        after_commit(tx, partial(self.seen, event, fields))

@@ -10,9 +10,11 @@ from authsvc.audit.cli import audit
 from authsvc.cli.accounts import account
 from authsvc.cli.after_restore import after_restore
 from authsvc.cli.apply import apply
+from authsvc.cli.audit_trail import search, tail
 from authsvc.cli.client import client
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
+from authsvc.cli.doctor import doctor
 from authsvc.cli.keys_rehearse import rehearse
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
@@ -54,6 +56,9 @@ def main(ctx: click.Context) -> None:
 
 for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
     main.add_command(command)
+main.add_command(doctor)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)
+for command in (tail, search):
+    audit.add_command(command)
 policy.add_command(explain_policy)

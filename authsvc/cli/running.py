@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
 
 import click
 
 from authsvc import app
 from authsvc.cli.context import LazyServices
+from authsvc.metrics.serving import FOLDER, forget_process, is_shared, serving, shared_folder
+from authsvc.settings import Settings
 from authsvc.supervisor import Child, supervise
+from authsvc.tracing import begin
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:authsvc.gunicorn_conf", "authsvc.wsgi:application"]
 WORKER = [sys.executable, "-m", "authsvc", "worker"]
@@ -21,9 +27,19 @@ WORKER = [sys.executable, "-m", "authsvc", "worker"]
 def serve(needs: LazyServices) -> None:
     """Run the web server, and the job worker beside it unless AUTHSVC_EMBEDDED_WORKER=0."""
     check_start(needs)
-    if not needs.settings.embedded_worker:
-        os.execv(sys.executable, GUNICORN)  # noqa: S606 - our own fixed command
-    sys.exit(supervise([Child("web", GUNICORN, essential=True), Child("worker", WORKER)]))
+    settings = needs.settings
+    if not settings.metrics_bind:
+        if not settings.embedded_worker:
+            os.execv(sys.executable, GUNICORN)  # noqa: S606 - our own fixed command
+        sys.exit(supervise(children(settings)))
+    with shared_folder() as (environment, counted), serving(needs.services, counted):
+        sys.exit(supervise(children(settings, environment), partial(forget_process, folder=environment[FOLDER])))
+
+
+def children(settings: Settings, environment: Mapping[str, str] | None = None) -> list[Child]:
+    """The processes of a server."""
+    web = Child("web", GUNICORN, essential=True, environment=environment or {})
+    return [web, Child("worker", WORKER, environment=environment or {})] if settings.embedded_worker else [web]
 
 
 @click.command()
@@ -33,7 +49,12 @@ def worker(needs: LazyServices) -> None:
     running = app.make_worker(needs.services)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop.set())
-    running.run()
+    if (tracing := begin(os.environ)) is not None:
+        tracing.database(needs.services.database.engine)
+        running.handlers = {kind: tracing.job(kind, handler) for kind, handler in running.handlers.items()}
+    is_ours = bool(needs.settings.metrics_bind) and not is_shared()
+    with serving(needs.services, needs.services.metrics.registry) if is_ours else nullcontext():
+        running.run()
 
 
 @click.command()

@@ -51,7 +51,10 @@ class HashingLane:
     """
 
     def __init__(self, *, waiting: int) -> None:
-        self._places = threading.BoundedSemaphore(waiting)
+        self.places = waiting
+        #: How many of them are taken now.
+        self.taken = 0
+        self._lock = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hashing", initializer=_nice)
 
     @contextmanager
@@ -60,12 +63,15 @@ class HashingLane:
 
         Raises: Busy when the queue is full. Never enter it inside a transaction.
         """
-        if not self._places.acquire(blocking=False):
-            raise Busy
+        with self._lock:
+            if self.taken >= self.places:
+                raise Busy
+            self.taken += 1
         try:
             yield lambda function, *arguments: self._thread.submit(function, *arguments).result()
         finally:
-            self._places.release()
+            with self._lock:
+                self.taken -= 1
 
 
 def _nice() -> None:

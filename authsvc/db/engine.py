@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from authsvc.errors import AuthsvcError, Kind
 
@@ -44,13 +46,19 @@ def make_engine(url: str, *, pool: int) -> Engine:
             max_overflow=0,
             pool_timeout=2,
             pool_use_lifo=True,
+            hide_parameters=True,  # addresses and digests stay out of what an error says
             connect_args={"connect_timeout": 3, "options": options},
         )
     if database := make_url(url).database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None: sqlite3 opens no transaction by itself, `begin` below does. timeout is the busy timeout.
     engine = create_engine(
-        url, pool_size=pool, max_overflow=0, pool_timeout=2, connect_args={"isolation_level": None, "timeout": 5.0}
+        url,
+        pool_size=pool,
+        max_overflow=0,
+        pool_timeout=2,
+        hide_parameters=True,
+        connect_args={"isolation_level": None, "timeout": 5.0},
     )
 
     @event.listens_for(engine, "connect")
@@ -118,12 +126,26 @@ class Database:
             raise LookupError("no transaction is open here")
         return tx
 
+    @property
+    def in_use(self) -> int:
+        """How many connections of this process are at work now."""
+        pool = self.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
     def ping(self) -> None:
         """Answers when the database takes writes. Raises: DatabaseUnavailable."""
         with self.transaction() as tx:
-            tx.execute(text("SELECT 1"))
-            if not self.is_sqlite and tx.execute(text("SHOW transaction_read_only")).scalar() == "on":
-                raise DatabaseUnavailable(detail="the server is read-only")
+            self.look(tx)
+
+    def look(self, tx: Session) -> datetime:
+        """The database's own time, read in a transaction that may write. Raises: DatabaseUnavailable where it may not."""
+        if self.is_sqlite:
+            told: str = tx.execute(text("SELECT strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')")).scalar_one()
+            return datetime.fromisoformat(told)
+        if tx.execute(text("SHOW transaction_read_only")).scalar() == "on":
+            raise DatabaseUnavailable(detail="the server is read-only")
+        now: datetime = tx.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now.astimezone(UTC)
 
     def dispose(self, *, after_fork: bool = False) -> None:
         """Let go of pooled connections; after a fork without closing them, for they belong to the parent."""

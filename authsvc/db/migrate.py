@@ -8,11 +8,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
-from authsvc.db.engine import DatabaseUnavailable, make_engine
+from authsvc.db import revision
+from authsvc.db.engine import Database, DatabaseUnavailable
 
 FOLDER = Path(__file__).parent / "migrations"
 
@@ -31,24 +30,19 @@ def upgrade(url: str) -> None:
     _run(url, lambda made: command.upgrade(made, "head"))
 
 
-def downgrade(url: str, revision: str) -> None:
-    """Go back to `revision` ("base": an empty database)."""
-    _run(url, lambda made: command.downgrade(made, revision))
+def downgrade(url: str, to: str) -> None:
+    """Go back to the migration `to` ("base": an empty database)."""
+    _run(url, lambda made: command.downgrade(made, to))
 
 
 def missing(url: str) -> list[str]:
     """The migrations that are not applied yet, oldest first. Raises: DatabaseUnavailable."""
-    script = ScriptDirectory.from_config(config(url))
-    engine = make_engine(url, pool=1)
+    database = Database(url, pool=1)
     try:
-        with engine.connect() as connection:
-            present = MigrationContext.configure(connection).get_current_heads()
-    except OperationalError as exc:
-        raise DatabaseUnavailable(detail=type(exc).__name__) from exc
+        with database.transaction(read_only=True) as tx:
+            return revision.missing(tx)
     finally:
-        engine.dispose()
-    waiting = script.iterate_revisions("head", present or "base")
-    return [revision.revision for revision in waiting][::-1]
+        database.dispose()
 
 
 def _run(url: str, act: Callable[[Config], object]) -> None:

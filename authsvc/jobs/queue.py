@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from authsvc.cache import Cache
@@ -17,6 +17,16 @@ from authsvc.jobs.models import Job
 LEASE = timedelta(seconds=60)
 MAX_ATTEMPTS = 8
 KEPT = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """How much waits: jobs that are due, since when the first of them is, all that are open, and how many were given up."""
+
+    due: int
+    due_since: datetime | None
+    open: int
+    given_up: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,13 @@ class Queue:
     def has_due(self, tx: Session) -> bool:
         """Whether a job waits; a read, so that an idle worker never takes SQLite's write lock."""
         return bool(tx.scalar(select(select(Job.id).where(*self._due()).exists())))
+
+    def state(self, tx: Session) -> QueueState:
+        """What waits now. Jobs that were given up count for a week, until they are swept."""
+        due, due_since = tx.execute(select(func.count(), func.min(Job.run_at)).where(*self._due())).one()
+        waiting = tx.scalar(select(func.count()).where(Job.finished_at.is_(None)))
+        given_up = tx.scalar(select(func.count()).where(Job.failed))
+        return QueueState(due, due_since, waiting or 0, given_up or 0)
 
     def claim(self, tx: Session) -> Job | None:
         """Lease the job that waits longest, or None. The lease ends by itself after 60 s."""

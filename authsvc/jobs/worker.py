@@ -46,6 +46,8 @@ class Worker:
     clock: Clock
     handlers: Mapping[str, Handler]
     chores: tuple[Chore, ...] = ()
+    #: Hears of each try: the kind of job, and "done" or "retry".
+    worked: Callable[[str, str], None] = lambda _kind, _result: None
     stop: threading.Event = field(default_factory=threading.Event)
     _due: dict[str, datetime] = field(default_factory=dict)
 
@@ -96,6 +98,7 @@ class Worker:
                 self.queue.retry(tx, job, error=error)
             else:
                 self.queue.finish(tx, job)
+        self.worked(job.kind, "retry" if error else "done")
         log.info(
             "job.done" if not error else "job.retry",
             kind=job.kind,

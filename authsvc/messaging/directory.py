@@ -10,7 +10,7 @@ import time
 from datetime import UTC
 from pathlib import Path
 
-from authsvc.messaging.message import DELIVERED, Delivery, Message, why_unsendable
+from authsvc.messaging.message import DELIVERED, Delivery, Message, Outcome, why_unsendable
 
 
 class DirectorySender:
@@ -41,6 +41,15 @@ class DirectorySender:
         except OSError as exc:
             return Delivery.try_later(f"the folder for messages cannot be written ({type(exc).__name__})")
         return DELIVERED
+
+    def reach(self) -> Delivery:
+        """Whether a file can be written there; none stays."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder):
+                return Delivery(Outcome.DELIVERED, f"messages are files in {self._folder}")
+        except OSError as exc:
+            return Delivery.try_later(f"the folder for messages cannot be written ({type(exc).__name__})")
 
     def _write(self, name: str, content: bytes) -> None:
         """A reader sees the whole file or none: written under another name (0600, by mkstemp), then renamed."""

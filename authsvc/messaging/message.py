@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from authsvc.errors import AuthsvcError
 
@@ -86,6 +86,15 @@ class Delivery:
 
 
 DELIVERED = Delivery(Outcome.DELIVERED)
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A sender that can be tried without sending."""
+
+    def reach(self) -> Delivery:
+        """DELIVERED: the next system would take a message now; else the reason. Never an exception."""
+        ...
 
 
 class MessageSender(Protocol):

@@ -8,8 +8,9 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -118,10 +119,19 @@ class SmtpSender:
         if reason := why_unsendable(message):
             return Delivery.refused(reason)
         mail = self._mail(message)
+        return self._converse(lambda connection: self._hand_over(connection, mail, message.to))
+
+    def reach(self) -> Delivery:
+        """Connect, encrypt and sign in as for a mail, and leave again."""
+        found = self._converse(self._look_in)
+        where = f"{self._server.host}:{self._server.port}"
+        return replace(found, reason=f"{where} would take a mail" if found == DELIVERED else f"{where}: {found.reason}")
+
+    def _converse(self, act: Callable[[_Connection], Delivery]) -> Delivery:
         try:
             with _Watchdog(self._total_timeout_s) as watchdog, closing(self._open(watchdog)) as connection:
                 self._greet(connection)
-                return self._hand_over(connection, mail, message.to)
+                return act(connection)
         except smtplib.SMTPNotSupportedError:
             return Delivery.try_later(
                 "the mail server does not offer the encryption or the sign-in that AUTHSVC_EMAIL_URL asks for"
@@ -159,6 +169,14 @@ class SmtpSender:
             connection.starttls(context=self._tls_context)
         if self._server.user:
             connection.login(self._server.user, self._server.password)
+
+    def _look_in(self, connection: _Connection) -> Delivery:
+        code, answer = connection.noop()
+        if code != 250:
+            return Delivery.try_later(f"the mail server does not accept us ({_status(code, answer)})")
+        with suppress(OSError):
+            connection.quit()
+        return DELIVERED
 
     def _hand_over(self, connection: _Connection, mail: EmailMessage, to: str) -> Delivery:
         outcome = DELIVERED

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import Blueprint, jsonify
 from werkzeug.wrappers import Response
 
-from authsvc.db import DatabaseUnavailable
+from authsvc.web import readiness
+from authsvc.web.api_problems import MEDIA_TYPE, PREFIX, RETRY_AFTER_S
 from authsvc.web.context import services
 
 bp = Blueprint("health", __name__)
@@ -18,14 +21,11 @@ def healthz() -> Response:
 
 
 @bp.get("/readyz")
-def readyz() -> tuple[Response, int]:
-    """503 with the reasons while the database takes no writes or the key ring cannot be read."""
-    s = services()
-    problems = []
-    try:
-        s.database.ping()
-    except DatabaseUnavailable as exc:
-        problems.append(f"database: {exc.detail or 'unavailable'}")
-    if s.ring.problem:
-        problems.append(f"keys: {s.ring.problem}")
-    return jsonify(ready=not problems, problems=problems), 503 if problems else 200
+def readyz() -> Response:
+    """200, or 503 with one line for each reason (RFC 9457). Redis is none: everything goes on without it."""
+    problems = [str(problem) for problem in readiness.problems(services())]
+    if not problems:
+        return jsonify(ready=True, problems=[])
+    body = {"type": PREFIX + "not-ready", "title": "Not ready", "status": 503, "ready": False, "problems": problems}
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return Response(json.dumps(body, indent=1) + "\n", 503, headers, mimetype=MEDIA_TYPE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -31,10 +31,13 @@ def new_request_id() -> str:
 
 
 class Observe:
-    """Sets the request's facts, times it and logs it. An exception that got this far is answered 500 in plain words."""
+    """Sets the request's facts, times it, logs it and tells `answered`: method, route, status, seconds.
 
-    def __init__(self, app: WSGIApplication) -> None:
-        self._app = app
+    An exception that got this far is answered 500 in plain words.
+    """
+
+    def __init__(self, app: WSGIApplication, answered: Callable[[str, str, int, float], None] | None = None) -> None:
+        self._app, self._answered = app, answered
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request."""
@@ -63,11 +66,15 @@ class Observe:
                 raise
             return Response("Something went wrong on our side.\n", 500, mimetype="text/plain")(environ, observed)
         finally:
+            method, rule = environ["REQUEST_METHOD"][:10], environ.get(RULE, "-")
+            status, seconds = int(sent[0][:3]) if sent else 0, time.perf_counter() - began
+            if self._answered is not None:
+                self._answered(method, rule, status, seconds)
             log.info(
                 "request",
-                method=environ["REQUEST_METHOD"][:10],
-                rule=environ.get(RULE, "-"),
-                status=int(sent[0][:3]) if sent else 0,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                method=method,
+                rule=rule,
+                status=status,
+                ms=round(seconds * 1000, 1),
                 remote_address=environ.get("REMOTE_ADDR", ""),
             )
