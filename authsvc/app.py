@@ -131,6 +131,7 @@ def make_worker(services: Services) -> Worker:
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - KEPT)
             s.apps.sweep(tx, now=now)
+            s.notifications.sweep(tx, now=now)
             s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
     return Worker(

@@ -48,6 +48,7 @@ from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.mfa.exchange import CodeExchange
 from authsvc.mfa.recovery_codes import RecoveryCodes
+from authsvc.notifications import Notifications
 from authsvc.oauth.asking import Asking
 from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
@@ -112,6 +113,7 @@ class Services:
     sessions: Sessions
     browsers: Browsers
     codes: OneTimeCodes
+    notifications: Notifications
     apps: AuthenticatorApps
     recovery_codes: RecoveryCodes
     exchange: CodeExchange
@@ -198,6 +200,7 @@ def build(
     sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
+    notifications = Notifications(policies.sessions.notifications)
     exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
     own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
@@ -262,6 +265,7 @@ def build(
         sessions=sessions,
         browsers=browsers,
         codes=codes,
+        notifications=notifications,
         apps=apps,
         recovery_codes=recovery_codes,
         exchange=exchange,
