@@ -295,7 +295,7 @@ def build(
         password_step=PasswordStep(attempts, browsers, throttle, wrong, clock, audit, passwords.dummy),
         flow=flow,
         own_codes=OwnCodes(flow, apps, recovery_codes, throttle, audit),
-        finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
+        finish=Finish(flow, sessions, devices, browsers, courier, notifications, clock, audit),
         recovery=Recovery(
             policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
         ),
@@ -327,7 +327,7 @@ def build(
         revoked_tokens=revoked_tokens,
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, hints),
-        mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
+        mfa_switch=MfaSwitch(policies.mfa, policies.permissions, devices, courier, notifications, clock, audit),
         reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),
