@@ -33,6 +33,7 @@ from authsvc.profile import (
     details_views,
     devices_views,
     email_views,
+    notification_views,
     password_views,
     phone_views,
     security_views,
@@ -73,6 +74,7 @@ def create_app(services: Services) -> Flask:
         *(login_views, step_views, login_app_views, account_views, confirm),
         *(recovery_views, invite_views, link_views),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
+        notification_views,
         *(settings_views, investor_views, team_views, member_views, activity_views),
         *(api_views, oauth_views, device_views, brand_views, health),
     ):
@@ -136,6 +138,7 @@ def make_worker(services: Services) -> Worker:
             s.codes.sweep(tx, before=now - timedelta(days=1))
             s.devices.sweep(tx, before=now - KEPT)
             s.apps.sweep(tx, now=now)
+            s.notifications.sweep(tx, now=now)
             s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
     return Worker(

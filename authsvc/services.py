@@ -53,6 +53,7 @@ from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.enrolment import AuthenticatorApps
 from authsvc.mfa.exchange import CodeExchange
 from authsvc.mfa.recovery_codes import RecoveryCodes
+from authsvc.notifications import Notifications
 from authsvc.oauth.asking import Asking
 from authsvc.oauth.assertions import Assertions
 from authsvc.oauth.authorization_request import Reader
@@ -119,6 +120,7 @@ class Services:
     sessions: Sessions
     browsers: Browsers
     codes: OneTimeCodes
+    notifications: Notifications
     apps: AuthenticatorApps
     recovery_codes: RecoveryCodes
     exchange: CodeExchange
@@ -215,6 +217,7 @@ def build(
     sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
+    notifications = Notifications(policies.sessions.notifications)
     exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
     own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
@@ -280,6 +283,7 @@ def build(
         sessions=sessions,
         browsers=browsers,
         codes=codes,
+        notifications=notifications,
         apps=apps,
         recovery_codes=recovery_codes,
         exchange=exchange,
@@ -319,7 +323,7 @@ def build(
         ),
         flow=flow,
         own_codes=OwnCodes(flow, exchange, apps, recovery_codes, throttle, audit),
-        finish=Finish(flow, sessions, devices, browsers, courier, clock, audit),
+        finish=Finish(flow, sessions, devices, browsers, courier, notifications, clock, audit),
         recovery=Recovery(
             policies.sessions, links, sessions, devices, browsers, codes, throttle, wrong, courier, clock, audit
         ),
@@ -351,7 +355,7 @@ def build(
         revoked_tokens=revoked_tokens,
         documents=Documents(issuer=settings.issuer, ring=ring, registry=registry, policy=policies.tokens),
         logout=Logout(server, hints),
-        mfa_switch=MfaSwitch(policies.mfa, devices, courier, clock, audit),
+        mfa_switch=MfaSwitch(policies.mfa, policies.permissions, devices, courier, notifications, clock, audit),
         reminders=Reminders(courier, throttle, clock, audit),
         assets=Assets(),
         cookies=Cookies(secure=settings.is_https),

@@ -8,6 +8,7 @@ from authsvc.jobs import models as jobs
 from authsvc.keyring import models as keyring
 from authsvc.login import models as login
 from authsvc.mfa import models as mfa
+from authsvc.notifications import models as notifications
 from authsvc.oauth import models as oauth
 from authsvc.sessions import models as sessions
 from authsvc.throttle import models as throttle
@@ -23,6 +24,7 @@ __all__ = [
     "login",
     "metadata",
     "mfa",
+    "notifications",
     "oauth",
     "sessions",
     "throttle",

@@ -102,7 +102,7 @@ class DataAccess:
     def grant(self, tx: Session, membership: Membership, *, actor: Actor, request_id: str | None = None) -> None:
         """Give it, end the person's remembered devices (domain D6), and tell them and everybody who had it before."""
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
-        told = data_access_holders(tx, membership.account_id)
+        told = [one.user_id for one in data_access_holders(tx, membership.account_id)]
         membership.sensitive_data_access = True
         tx.flush()
         self.audit.record(tx, Event.DATA_ACCESS_GRANTED, **about, by=actor.by, request_id=request_id)

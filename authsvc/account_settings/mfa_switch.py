@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import AccountMfa, Audience, User
+from authsvc.accounts.permissions import Permission, refusal
 from authsvc.accounts.queries import data_access_holders, lock_account
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
@@ -21,7 +22,8 @@ from authsvc.mfa import switch as switches
 from authsvc.mfa.readiness import Readiness, readiness
 from authsvc.mfa.rules import Switch
 from authsvc.mfa.switch import Change, NotChoosable
-from authsvc.policy.schema import MfaPolicy
+from authsvc.notifications import Kind, Notifications
+from authsvc.policy.schema import MfaPolicy, PermissionPolicy
 
 #: How methods are called in settings, in mails and in refusals.
 LABELS = {"email": "Email", "sms": "SMS", "totp": "Authenticator app"}
@@ -30,6 +32,9 @@ EVENTS = {
     Change.TURNED_OFF: Event.MFA_TURNED_OFF,
     Change.CHANGED: Event.MFA_CHANGED,
 }
+KINDS = {Change.TURNED_ON: Kind.MFA_TURNED_ON, Change.TURNED_OFF: Kind.MFA_TURNED_OFF}
+#: Where an admin reads more.
+PAGES = {Audience.TEAM: "/admin/settings", Audience.INVESTORS: "/admin/investors"}
 DID = {Change.TURNED_ON: "turned on", Change.TURNED_OFF: "turned off", Change.CHANGED: "changed"}
 
 
@@ -70,8 +75,10 @@ class MfaSwitch:
     """The account's switch: looked at and changed."""
 
     policy: MfaPolicy
+    permissions: PermissionPolicy
     devices: Devices
     courier: Courier
+    notifications: Notifications
     clock: Clock
     audit: AuditLog
 
@@ -164,20 +171,33 @@ class MfaSwitch:
         browser: str,
         at: datetime,
     ) -> None:
-        """By mail to everybody who may change it (domain D10)."""
-        for user_id in data_access_holders(tx, account_id):
+        """By mail to everybody who may change it (domain D10), and in their bells when it was turned on or off."""
+        words = {
+            "by": by.name if by else "IMS support",
+            "audience": "Team Members" if audience == Audience.TEAM else "investors",
+            "methods": listed([LABELS[method] for method in settled.methods]),
+        }
+        for holder in data_access_holders(tx, account_id):
+            if change in KINDS:
+                may_look = refusal(holder, Permission.ADMINISTER, self.permissions, now=at) is None
+                self.notifications.notify(
+                    tx,
+                    membership=holder,
+                    kind=KINDS[change],
+                    values=words if settled.enabled else {name: words[name] for name in ("by", "audience")},
+                    link=PAGES[Audience(audience)] if may_look else None,
+                    now=at,
+                )
             self.courier.send_notice(
                 tx,
                 "notice_mfa",
-                user_id=user_id,
+                user_id=holder.user_id,
                 account_id=account_id,
                 at=at,
                 browser=browser,
                 did=DID[change],
                 state="on" if settled.enabled else "off",
-                by=by.name if by else "IMS support",
-                audience="Team Members" if audience == Audience.TEAM else "investors",
-                methods=listed([LABELS[method] for method in settled.methods]),
+                **words,
             )
 
 

@@ -1,4 +1,4 @@
-"""The scopes of this service itself: what a machine may do through the account API.
+"""The scopes of this service itself: what a machine, or a person through a client, may do through the account API.
 
 They stand below oauth/ and api/, which both need them: the one lists them in discovery, the other asks for them. A client is
 registered for them like for any other scope; a token for them has the issuer as its `aud`.
@@ -18,4 +18,9 @@ API_SCOPES = {
     "audit.read": "Read the audit trail",
     "clients.read": "See the registered clients",
     "clients.write": "Register, change and end clients that have none of these scopes",
+    "notifications.write": "Add to people's notifications",
+    "notifications.read": "See one's own notifications, and mark them seen",
 }
+
+#: Those that mean something in a person's token; a machine has no bell.
+PERSONS_SCOPES = frozenset({"notifications.read"})

@@ -62,11 +62,11 @@ def lock_accounts_of(tx: Session, user_id: str) -> None:
         )
 
 
-def data_access_holders(tx: Session, account_id: str) -> list[str]:
-    """Ids of the Team Members who have Sensitive Data Access in this account now."""
+def data_access_holders(tx: Session, account_id: str) -> list[Membership]:
+    """The Team Members who have Sensitive Data Access in this account now."""
     return list(
         tx.scalars(
-            select(Membership.user_id)
+            select(Membership)
             .where(
                 Membership.account_id == account_id,
                 Membership.audience == Audience.TEAM,

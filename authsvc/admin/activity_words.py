@@ -154,7 +154,7 @@ LEFT_OUT = frozenset(
         *("email.change_begun", "email.change_cancelled", "link.sent"),
         *("authorization.code_issued", "authorization.refused", "token.issued", "token.refreshed"),
         *("token.code_reused", "token.refresh_reused", "token.family_revoked", "token.revoked"),
-        *("device_grant.code_reused", "logout.sent", "logout.failed"),
+        *("device_grant.code_reused", "logout.sent", "logout.failed", "notification.added"),
     }
 )
 

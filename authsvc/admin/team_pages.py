@@ -93,7 +93,7 @@ def row(visitor: Visitor, membership: Membership, sent: Sent | None = None) -> R
             part,
             role,
             is_you,
-            invited=Time.recent(sent.invitation.created_at, zone, now=visitor.now) if sent else None,
+            invited=Time.said(sent.invitation.created_at, zone, now=visitor.now) if sent else None,
             invited_by=(sent.inviter or "IMS support") if sent else "",
             has_expired=bool(sent and sent.invitation.expires_at <= visitor.now),
         )

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from authsvc.accounts.api_scopes import API_SCOPES
+from authsvc.accounts.api_scopes import API_SCOPES, PERSONS_SCOPES
 from authsvc.api.operation import Operation
 from authsvc.api.operations import OPERATIONS
 from authsvc.api.schemas import Problem
@@ -30,7 +30,7 @@ def as_json(issuer: str) -> str:
 
 def document(issuer: str) -> dict[str, Any]:
     """As a value."""
-    schemas = _schemas()
+    schemas, token_url = _schemas(), f"{issuer}/oauth/token"
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
@@ -40,8 +40,9 @@ def document(issuer: str) -> dict[str, Any]:
             "title": "authsvc account API",
             "version": "1",
             "description": "Accounts, Team Members, Sensitive Data Access, sessions, remembered devices, clients and the "
-            "audit trail, for IMS's own services and support. Ask for a token with the grant client_credentials; it must be "
-            "for this service. Errors are application/problem+json.",
+            "audit trail, for IMS's own services and support, and people's notifications. A client asks for its own token "
+            "with the grant client_credentials; what says `person` takes a person's, of their sign-in at the client. Either "
+            "must be for this service (`resource`). Errors are application/problem+json.",
         },
         "servers": [{"url": issuer}],
         "paths": paths,
@@ -50,11 +51,28 @@ def document(issuer: str) -> dict[str, Any]:
             "securitySchemes": {
                 "client": {
                     "type": "oauth2",
-                    "flows": {"clientCredentials": {"tokenUrl": f"{issuer}/oauth/token", "scopes": API_SCOPES}},
-                }
+                    "flows": {
+                        "clientCredentials": {"tokenUrl": token_url, "scopes": _scopes(of_person=False)},
+                    },
+                },
+                "person": {
+                    "type": "oauth2",
+                    "flows": {
+                        "authorizationCode": {
+                            "authorizationUrl": f"{issuer}/oauth/authorize",
+                            "tokenUrl": token_url,
+                            "refreshUrl": token_url,
+                            "scopes": _scopes(of_person=True),
+                        },
+                    },
+                },
             },
         },
     }
+
+
+def _scopes(*, of_person: bool) -> dict[str, str]:
+    return {name: opens for name, opens in API_SCOPES.items() if (name in PERSONS_SCOPES) == of_person}
 
 
 def _schemas() -> dict[str, Any]:
@@ -76,7 +94,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "summary": operation.summary,
         "tags": [operation.path.split("/")[3]],
-        "security": [{"client": [operation.scope]}],
+        "security": [{"person" if operation.of_person else "client": [operation.scope]}],
         "parameters": [*_path_parameters(operation), *_query_parameters(operation)],
         "responses": {str(status): _success(operation, status) for status in operation.statuses}
         | {str(status): _problem(status) for status in sorted(_refusals(operation))},

@@ -89,6 +89,8 @@ class Operation:
     refusals: frozenset[int] = field(default_factory=frozenset)
     #: Done before the transaction is opened: what lies elsewhere is looked at here.
     before: Callable[[Asked], Any] | None = None
+    #: Of whose tokens: a client's own, or a person's.
+    of_person: bool = False
 
     @property
     def reads_only(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.api import accounts, browsers, clients, data_access, members, trail
+from authsvc.api import accounts, browsers, clients, data_access, members, notifications, trail
 from authsvc.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -12,4 +12,5 @@ OPERATIONS: tuple[Operation, ...] = (
     *browsers.OPERATIONS,
     *trail.OPERATIONS,
     *clients.OPERATIONS,
+    *notifications.OPERATIONS,
 )

@@ -32,8 +32,8 @@ def perform(operation: Operation, **ids: str) -> Response:
     caller = _caller(operation)
     if isinstance(caller, Response):
         return caller
-    here = facts.current()
-    facts.remember(replace(here, operator=operator_of(caller.client_id)))
+    if caller.person is None:
+        facts.remember(replace(facts.current(), operator=operator_of(caller.client_id)))
     try:
         asked = Asked(services(), caller, ids, _query(operation), _body(operation))
     except ValidationError as exc:
@@ -63,7 +63,7 @@ def _perform(operation: Operation, asked: Asked) -> BaseModel | Created | Refuse
 
 
 def _caller(operation: Operation) -> Caller | Response:
-    """The machine that calls, if its token is good for this operation (RFC 6750 3)."""
+    """Who calls, if the token is good for this operation (RFC 6750 3)."""
     s = services()
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     token = token.strip()
@@ -75,27 +75,43 @@ def _caller(operation: Operation) -> Caller | Response:
             caller = s.callers.of(tx, token)
     if caller is None:
         return _wrong_token()
-    why: dict[str, Any] | None = None
-    if not caller.is_machine:
-        why = {
-            "detail": "The token is a person's. This API takes a client's own (client_credentials).",
-            "name": "no-machine",
-        }
-    elif not caller.first_party:
-        why = {"detail": "This API is for clients of IMS alone.", "name": "third-party"}
-    elif operation.scope not in caller.scopes:
-        why = {
+    if (why := _why_not(operation, caller)) is not None:
+        with s.database.transaction() as tx:
+            s.audit.record(tx, Event.ACCESS_REFUSED, **_about(caller), what=operation.name)
+        return api_problems.answer(403, **why)
+    # A portal asks for all its people: each has a window of their own.
+    who = f"{caller.client_id} {caller.person.membership_id}" if caller.person else caller.client_id
+    if not s.windows.admit("token_per_client", f"api {who}"):
+        return api_problems.answer(429, headers={"Retry-After": "1"})
+    return caller
+
+
+def _why_not(operation: Operation, caller: Caller) -> dict[str, Any] | None:
+    """Why a good token will not do for this operation, as the problem says it; None when it will."""
+    if not caller.first_party:
+        return {"detail": "This API is for clients of IMS alone.", "name": "third-party"}
+    if operation.scope not in caller.scopes:
+        return {
             "detail": f"The token, or the client's registration, lacks the scope {operation.scope}.",
             "name": "insufficient-scope",
             "headers": _challenge(error="insufficient_scope", scope=operation.scope),
         }
-    if why is not None:
-        with s.database.transaction() as tx:
-            s.audit.record(tx, Event.ACCESS_REFUSED, client_id=caller.client_id, what=operation.name)
-        return api_problems.answer(403, **why)
-    if not s.windows.admit("token_per_client", f"api {caller.client_id}"):
-        return api_problems.answer(429, headers={"Retry-After": "1"})
-    return caller
+    if operation.of_person and caller.person is None:
+        return {"detail": "The token is a client's own. This operation takes a person's.", "name": "no-person"}
+    if not operation.of_person and caller.person is not None:
+        return {
+            "detail": "The token is a person's. This operation takes a client's own (client_credentials).",
+            "name": "no-machine",
+        }
+    if caller.person and caller.accounts is not None and caller.person.account_slug not in caller.accounts:
+        return {"detail": "This client may not touch the account of this person.", "name": "accounts-limited"}
+    return None
+
+
+def _about(caller: Caller) -> dict[str, str]:
+    """Whose call it was, for the trail."""
+    of = {} if caller.person is None else {"user_id": caller.person.user_id, "account_id": caller.person.account_id}
+    return {"client_id": caller.client_id, **of}
 
 
 def _wrong_token() -> Response:
@@ -160,7 +176,7 @@ def _refusal(refused: Refused, caller: Caller) -> Response:
     if refused.foreign is not None:
         s = services()
         with s.database.transaction() as tx:
-            s.audit.record(tx, Event.ACCESS_REFUSED, client_id=caller.client_id, what=refused.foreign)
+            s.audit.record(tx, Event.ACCESS_REFUSED, **_about(caller), what=refused.foreign)
     headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
     return api_problems.answer(refused.status, refused.detail, name=refused.name, title=refused.title, headers=headers)
 

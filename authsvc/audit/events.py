@@ -98,6 +98,7 @@ class Event(StrEnum):
     DEVICE_USER_CODE_WRONG = "device_grant.user_code_wrong"
     DEVICE_CODE_REUSED = "device_grant.code_reused"
     CLIENT_REFUSED = "client.authentication_failed"
+    NOTIFICATION_ADDED = "notification.added"
     KEY_ROTATED = "key.rotated"
     KEY_WITHDRAWN = "key.withdrawn"
     KEYS_ENDED = "key.descendants_ended"
@@ -196,6 +197,7 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.DEVICE_USER_CODE_WRONG: frozenset({"reason"}),
     Event.DEVICE_CODE_REUSED: frozenset({"family_id"}),
     Event.CLIENT_REFUSED: frozenset({"reason", "endpoint"}),
+    Event.NOTIFICATION_ADDED: frozenset({"kind"}),
     Event.KEY_ROTATED: frozenset({"algorithm", "kid", "cause"}),
     Event.KEY_WITHDRAWN: frozenset({"algorithm", "kid", "successor"}),
     Event.KEYS_ENDED: frozenset({"kid", "sessions", "families", "clients", "devices"}),

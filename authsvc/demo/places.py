@@ -73,7 +73,7 @@ class Sample:
             email=account["members"][0]["email"],
             client_id=client["client_id"],
             # The portal lives as long as the sign-in does, so it asks for no offline_access.
-            scope="openid profile email investors.read",
+            scope="openid profile email investors.read notifications.read",
             audience=api["identifier"],
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Flask, Response, abort, make_response, redirect, render_template, request
@@ -169,6 +169,23 @@ def _fresh(portal: Portal, visitor: Visitor) -> Any:
         return visitor.tokens
 
 
+def _unread(portal: Portal, visitor: Visitor) -> int | None:
+    """The figure on the person's bell, asked for with their own token; None: it cannot be had now, and the page goes on."""
+    issuer = url_of(portal.places.sign_in)
+    try:
+        with visitor.lock:
+            if visitor.tokens is None:
+                return None
+            if visitor.for_the_bell is None or portal.party.expires_soon(visitor.for_the_bell):
+                visitor.for_the_bell = portal.party.refresh(visitor.tokens, resource=issuer)
+                # One refresh token serves both audiences, and only the newest is good.
+                visitor.tokens = replace(visitor.tokens, refresh_token=visitor.for_the_bell.refresh_token)
+            answer = portal.party.get(f"{issuer}/api/v1/notifications/unread", visitor.for_the_bell)
+        return int(answer.json()["unread"]) if answer.status_code == 200 else None
+    except (SessionOver, Unreachable, ValueError, KeyError, TypeError):
+        return None
+
+
 def _to_sign_in(portal: Portal, pending: Pending) -> BaseResponse:
     """To the sign-in service, with a session here that will know the answer."""
     secret = request.cookies.get(COOKIE)
@@ -204,6 +221,7 @@ def _written(value: Any) -> str:
 def _page(portal: Portal, visitor: Visitor, shown: Shown | None) -> str:
     tokens = visitor.tokens
     assert tokens is not None  # noqa: S101 - the views looked
+    unread = _unread(portal, visitor)
     name = str(visitor.person.get("name") or visitor.person.get("email", ""))
     now = portal.clock.now()
     return render_template(
@@ -216,6 +234,7 @@ def _page(portal: Portal, visitor: Visitor, shown: Shown | None) -> str:
         raw=json.dumps(dict(tokens.claims), indent=2, ensure_ascii=False),
         lasts_s=max(0, int((tokens.expires_at - now).total_seconds())),
         shown=shown,
+        unread=unread,
         csrf=visitor.csrf,
     )
 

@@ -125,12 +125,13 @@ class RelyingParty:
             raise SignInFailed("The sign-in is older than was asked for.")
         return tokens
 
-    def refresh(self, tokens: Tokens) -> Tokens:
-        """Newer tokens of the same sign-in. Raises: SessionOver, Unreachable."""
+    def refresh(self, tokens: Tokens, *, resource: str | None = None) -> Tokens:
+        """Newer tokens of the same sign-in; the access token for `resource` (RFC 8707 2.2). Raises: SessionOver, Unreachable."""
+        wanted = {} if resource is None else {"resource": resource}
         if tokens.refresh_token is None:
             raise SessionOver
         try:
-            token = self._client().refresh_token(self._provider()["token_endpoint"], tokens.refresh_token)
+            token = self._client().refresh_token(self._provider()["token_endpoint"], tokens.refresh_token, **wanted)
             newer = self._tokens(token, nonce=None)
         except (OAuth2Error, ValueError, SignInFailed) as exc:
             raise SessionOver from exc

@@ -35,6 +35,8 @@ class Visitor:
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     pending: OrderedDict[str, Pending] = field(default_factory=OrderedDict)
     tokens: Tokens | None = None
+    #: The same sign-in's, for the sign-in service itself: an access token is for one audience.
+    for_the_bell: Tokens | None = None
     person: dict[str, Any] = field(default_factory=dict)
     #: What the last step-up was for; the page that asked for it looks once.
     stepped_up: StepUp | None = None

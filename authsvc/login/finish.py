@@ -17,6 +17,7 @@ from authsvc.login.flow import Flow, Visit
 from authsvc.login.models import LoginAttempt
 from authsvc.login.next_step import SignIn
 from authsvc.messaging.courier import Courier
+from authsvc.notifications import Kind, Notifications
 from authsvc.sessions import levels
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.models import BrowserSession
@@ -45,6 +46,7 @@ class Finish:
     devices: Devices
     browsers: Browsers
     courier: Courier
+    notifications: Notifications
     clock: Clock
     audit: AuditLog
 
@@ -112,7 +114,16 @@ class Finish:
         if rules and rules.email_fallback and "email" in attempt.proofs:
             self.audit.record(tx, Event.MFA_EMAIL_FALLBACK, **about, reason="no_us_number")
         if self.browsers.note(tx, membership.user_id, browser_secret):
-            self.courier.send_notice(tx, "notice_new_device", **about, at=self.clock.now(), browser=visit.browser)
+            now = self.clock.now()
+            self.courier.send_notice(tx, "notice_new_device", **about, at=now, browser=visit.browser)
+            self.notifications.notify(
+                tx,
+                membership=membership,
+                kind=Kind.NEW_DEVICE,
+                values={"browser": visit.browser},
+                link="/profile/security#sessions",
+                now=now,
+            )
 
     def _repeat(self, attempt: LoginAttempt, membership: Membership, secret: str, continue_to: str) -> SignedIn | None:
         if (

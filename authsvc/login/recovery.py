@@ -127,12 +127,12 @@ class Recovery:
         """Whoever answers for sensitive data in the person's accounts learns of it (domain D15)."""
         accounts = sorted({m.account_id for m in user.memberships if m.is_active})
         for account_id in accounts:
-            for holder_id in data_access_holders(tx, account_id):
-                if holder_id != user.id:
+            for holder in data_access_holders(tx, account_id):
+                if holder.user_id != user.id:
                     self.courier.send_notice(
                         tx,
                         "notice_member_reset",
-                        user_id=holder_id,
+                        user_id=holder.user_id,
                         account_id=account_id,
                         at=self.clock.now(),
                         browser=browser,

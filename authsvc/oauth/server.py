@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Request, Response
 
 from authsvc import logs
+from authsvc.accounts.api_scopes import PERSONS_SCOPES
 from authsvc.audit import AuditLog, Event
 from authsvc.oauth.call import Call, read_call
 from authsvc.oauth.client_auth import ClientAuthenticator, TooManyRequests
@@ -80,9 +81,18 @@ class AuthorizationServer(rfc6749.AuthorizationServer):  # type: ignore[misc]  #
         request.client = client
         return client
 
-    def subject_of(self, family: TokenFamily, client: Client) -> Subject:
-        """Whom the tokens of a family speak of, by the name that its client knows."""
-        return Subject(family, family.membership, self.subjects.sub(client, family.user_id))
+    def subject_of(self, family: TokenFamily, client: Client, asked: str | None = None) -> Subject:
+        """Whom the tokens of a family speak of, by the name that its client knows.
+
+        `asked`: the resource that the client wants the access token for (RFC 8707 2.2): the one that was granted; or this
+        service itself, where one of its own scopes was granted too, so that one sign-in serves an API and the bell.
+        Raises: InvalidTarget.
+        """
+        is_granted = asked == self.issuer and PERSONS_SCOPES & set(family.scope.split())
+        if asked and asked != family.resource and not is_granted:
+            raise InvalidTarget("The resource is not the one that was granted.")
+        sub = self.subjects.sub(client, family.user_id)
+        return Subject(family, family.membership, sub, asked or family.resource)
 
     def scope_said(self, client: Client, resource: str, granted: str) -> str:
         """What a token for `resource` says of what was granted: what that audience knows and the client may still have.

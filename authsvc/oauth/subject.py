@@ -23,15 +23,12 @@ class Subject:
     membership: Membership
     #: What this family's client calls the person (oauth/subjects.py).
     sub: str
+    #: The `aud`: the family's, or this service itself (oauth/server.py).
+    resource: str
 
     def get_user_id(self) -> str:
         """The `sub`: globally unique, never an address."""
         return self.sub
-
-    @property
-    def resource(self) -> str:
-        """The `aud`."""
-        return self.family.resource
 
     def account_claim(self) -> dict[str, str]:
         """The one account this token is for (claims.md)."""

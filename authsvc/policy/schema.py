@@ -50,6 +50,7 @@ LimitName = Literal[
     "device_per_address",
     "user_code_per_user",
     "user_code_per_address",
+    "notifications_per_person",
 ]
 
 # The equivalent Argon2id settings of the OWASP Password Storage Cheat Sheet: (KiB of memory, iterations).
@@ -251,8 +252,15 @@ class LinkPolicy(Section):
     not_me: Duration = Field(ge=HOUR, le=30 * DAY)
 
 
+class NotificationPolicy(Section):
+    """How long the bell keeps what it tells, and how many of one person in one account."""
+
+    kept: Duration = Field(ge=DAY, le=365 * DAY)
+    per_person: int = Field(ge=10, le=1000)
+
+
 class SessionPolicy(Section):
-    """sessions.yaml: how long someone stays signed in, and how long unfinished sign-ins are kept."""
+    """sessions.yaml: how long someone stays signed in, and how long unfinished sign-ins and notifications are kept."""
 
     version: Literal["authsvc/sessions/1"] = Field(alias="schema")
     # A session opened before two-step verification was switched on may go on for this long, so 12 hours is the promise.
@@ -266,6 +274,7 @@ class SessionPolicy(Section):
     #: After a password reset by mail, sensitive acts wait (domain D15).
     sensitive_acts_frozen: Duration = Field(ge=timedelta(0), le=7 * DAY)
     links: LinkPolicy
+    notifications: NotificationPolicy
 
     @field_validator("idle")
     @classmethod
@@ -330,6 +339,7 @@ class Limits(Section):
     device_per_address: Rates
     user_code_per_user: Rates
     user_code_per_address: Rates
+    notifications_per_person: Rates
 
 
 class WrongPasswordPolicy(Section):

@@ -14,11 +14,12 @@ PHONE_REMOVE = f"{PHONE}/remove"
 APP = f"{SECURITY}/app"
 DEVICES = f"{SECURITY}/devices"
 SESSIONS = f"{SECURITY}/sessions"
+NOTIFICATIONS = f"{DETAILS}/notifications"
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}
 
-_TABS = (("Details", DETAILS), ("Security", SECURITY))
+_TABS = (("Details", DETAILS), ("Security", SECURITY), ("Notifications", NOTIFICATIONS))
 
 
 def tabs(current: str) -> list[tuple[str, str, bool]]:

@@ -131,8 +131,11 @@ def asks_for_codes(membership: Membership) -> bool:
 
 
 @contextmanager
-def visitor(*, read_only: bool = False) -> Iterator[Visitor]:
-    """The signed-in person of this request, in a transaction that ends with the block. Raises: SignInFirst."""
+def visitor(*, read_only: bool = False, is_use: bool = True) -> Iterator[Visitor]:
+    """The signed-in person of this request, in a transaction that ends with the block. Raises: SignInFirst.
+
+    `is_use` False: a page asks by itself, while nobody may be there; idle time goes on (ASVS 7.3.1). For what only reads.
+    """
     s = services()
     now, seen = s.clock.now(), None
     with s.database.transaction(read_only=read_only) as tx:
@@ -141,7 +144,7 @@ def visitor(*, read_only: bool = False) -> Iterator[Visitor]:
             raise SignInFirst
         if not read_only:
             s.sessions.touch(session)
-        elif now - session.last_seen_at >= SEEN_EVERY:
+        elif is_use and now - session.last_seen_at >= SEEN_EVERY:
             seen = session.id
         yield Visitor(tx, session, now)
     if seen is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import render_template
 from sqlalchemy import func, select
@@ -15,6 +16,10 @@ from authsvc.sessions.guards import Visitor
 from authsvc.web import csrf
 from authsvc.web.context import services
 from authsvc.web.page import page_for
+from authsvc.web.text import Time
+
+if TYPE_CHECKING:
+    from authsvc.notifications import Item
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,9 @@ class Shell:
     person: str
     initials: str
     entries: tuple[tuple[str, str], ...]
+    #: The bell (ux.md S23): how many are new, and the latest with their times.
+    unread: int
+    latest: tuple[tuple[Item, Time], ...]
 
 
 def show(visitor: Visitor, template: str, *, status: int = 200, flash: str | None = None, **values: Any) -> Response:
@@ -48,7 +56,15 @@ def _shell(visitor: Visitor) -> Shell:
         entries.append(("Switch account", "/accounts"))
     entries.append(("Sign out", "/sign-out"))
     name = visitor.user.name
-    return Shell(visitor.account.portal_url, name, _initials(name), tuple(entries))
+    bell = services().notifications.bell(visitor.tx, visitor.membership.id)
+    return Shell(
+        visitor.account.portal_url, name, _initials(name), tuple(entries), bell.unread, timed(visitor, bell.latest)
+    )
+
+
+def timed(visitor: Visitor, items: Iterable[Item]) -> tuple[tuple[Item, Time], ...]:
+    """Notifications with their times as this visitor reads them."""
+    return tuple((item, Time.exact(item.at, visitor.zone, now=visitor.now)) for item in items)
 
 
 def _belongs_to_several(visitor: Visitor) -> bool:

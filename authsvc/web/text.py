@@ -74,6 +74,18 @@ class Time:
         """Written as `recent_time` does."""
         return cls(recent_time(instant, zone, now=now), _iso(instant, zone))
 
+    @classmethod
+    def said(cls, instant: datetime, zone: ZoneInfo, *, now: datetime) -> Self:
+        """As `recent`, amid a sentence: "Invited today, 8:58 AM EST"."""
+        written = recent_time(instant, zone, now=now)
+        return cls(written.replace("Today", "today"), _iso(instant, zone))
+
+    @classmethod
+    def exact(cls, instant: datetime, zone: ZoneInfo, *, now: datetime) -> Self:
+        """Written as `moment` does, on a line of its own: "Today, 8:58 AM EST"."""
+        written = moment(instant, zone, now=now)
+        return cls(written[:1].upper() + written[1:], _iso(instant, zone))
+
 
 def clock_time(instant: datetime, zone: ZoneInfo) -> str:
     """The time of day with its zone: "4:41 PM EST"."""

@@ -17,6 +17,7 @@ from tests.support.api import Machine
 #: Fields and parameters that are there, and one that is not.
 NAMES = (
     *("account", "name", "email", "role", "invite", "metadata", "client_id", "resources", "overlap_hours", "nope"),
+    *("title", "text", "link", "label", "key", "audience", "up_to"),
     *("limit", "cursor", "member", "person", "kind", "from", "to", "acr", "first_party", "minimum_acr"),
 )
 TEXTS = st.one_of(

@@ -7,7 +7,7 @@ import hashlib
 import json
 import secrets
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from flask.testing import FlaskClient
@@ -34,6 +34,7 @@ class Provider:
     """Grants what it is asked. `said`: what its next tokens say of the sign-in. `id_token`: changes to the ID token.
 
     `key` signs; `down` makes it unreachable; `refuses_refresh` ends every session; `asked` lists what was called.
+    `unread`: what the person's bell says; None: it is refused.
     """
 
     def __init__(self, clock: FixedClock) -> None:
@@ -43,6 +44,7 @@ class Provider:
         self.userinfo: dict[str, Any] = dict(DANA)
         self.down = self.refuses_refresh = False
         self.asked: list[str] = []
+        self.unread: int | None = 0
         self._codes: dict[str, dict[str, str]] = {}
         self._fetched: dict[str, Any] = {
             f"{ISSUER}/.well-known/openid-configuration": {
@@ -74,7 +76,10 @@ class Provider:
         """The portal's way out: this provider, and the real microservice."""
         if self.down:
             raise Unreachable("away")
-        self.asked.append(f"{method} {url}")
+        for_the_bell = f"resource={quote_plus(ISSUER)}" in (body or "") or url.endswith("/notifications/unread")
+        self.asked.append(f"{method} {url}{' for the bell' if for_the_bell else ''}")
+        if url == f"{ISSUER}/api/v1/notifications/unread":
+            return _answer(200, {"unread": self.unread}) if self.unread is not None else _answer(403, {})
         if url.startswith(API):
             found = self.api.open(url.removeprefix(API), method=method, headers=headers)
             return Answer(found.status_code, Headers(found.headers), found.data)

@@ -345,3 +345,19 @@ def test_pages_carry_no_script_and_answer_to_their_own_name(browser: Browser) ->
     assert page.headers["Cache-Control"] == "no-store"
     assert browser.client.get("/", base_url="http://evil.example").status_code == 400
     assert json.loads(browser.provider.api.get("/").text)["paths"] == ["/investors", "/investors/bank-details"]
+
+
+def test_the_portal_shows_the_same_bell(browser: Browser, provider: Provider) -> None:
+    """By the person's own token for the sign-in service (RFC 8707 2.2), renewed when it ends; the page does without it."""
+    provider.unread = 12
+    browser.sign_in()
+    assert 'aria-label="Notifications, 12 new"' in browser.get("/").text
+    assert ">9+</span>" in browser.get("/investors").text
+    renewals = [call for call in provider.asked if call.endswith("/oauth/token for the bell")]
+    assert len(renewals) == 1
+    provider.unread = 0
+    assert 'aria-label="Notifications"' in browser.get("/").text
+    provider.unread = None
+    page = browser.get("/")
+    assert page.status_code == 200
+    assert "Notifications" not in page.text

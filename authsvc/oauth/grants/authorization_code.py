@@ -10,7 +10,6 @@ from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as Authlibs
 from authsvc.oauth.client_auth import ANY
 from authsvc.oauth.clients import Client
 from authsvc.oauth.codes import CodeGrant
-from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.subject import Subject
 
 
@@ -29,10 +28,8 @@ class AuthorizationCodeGrant(Authlibs):  # type: ignore[misc]  # Authlib is unty
 
     def authenticate_user(self, authorization_code: CodeGrant) -> Subject:
         """Whom the code speaks of."""
-        family = authorization_code.family
-        if (resource := self.request.form.get("resource")) and resource != family.resource:
-            raise InvalidTarget("The resource is not the one that was granted.")
-        subject: Subject = self.server.subject_of(family, self.request.client)
+        asked = self.request.form.get("resource")
+        subject: Subject = self.server.subject_of(authorization_code.family, self.request.client, asked)
         return subject
 
     def generate_token(self, *, user: Subject, scope: str, include_refresh_token: bool) -> dict[str, Any]:

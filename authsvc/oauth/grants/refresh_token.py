@@ -7,7 +7,6 @@ from typing import Any
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as Authlibs
 
 from authsvc.oauth.client_auth import ANY
-from authsvc.oauth.errors import InvalidTarget
 from authsvc.oauth.refresh import Presented
 from authsvc.oauth.subject import Subject
 
@@ -30,9 +29,8 @@ class RefreshTokenGrant(Authlibs):  # type: ignore[misc]  # Authlib is untyped
 
     def authenticate_user(self, refresh_token: Presented) -> Subject:
         """Whom the family speaks of."""
-        if (resource := self.request.form.get("resource")) and resource != refresh_token.family.resource:
-            raise InvalidTarget("The resource is not the one that was granted.")
-        subject: Subject = self.server.subject_of(refresh_token.family, self.request.client)
+        asked = self.request.form.get("resource")
+        subject: Subject = self.server.subject_of(refresh_token.family, self.request.client, asked)
         return subject
 
     def generate_token(self, *, user: Subject, scope: str, include_refresh_token: bool) -> dict[str, Any]:
