@@ -89,6 +89,8 @@ class Operation:
     refusals: frozenset[int] = field(default_factory=frozenset)
     #: Done before the transaction is opened: what lies elsewhere is looked at here.
     before: Callable[[Asked], Any] | None = None
+    #: Whether its body is a file, which `before` takes in: not read here, and as long as it was announced.
+    takes_file: bool = False
 
     @property
     def reads_only(self) -> bool:
