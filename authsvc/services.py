@@ -37,6 +37,8 @@ from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError, ConfigurationError
+from authsvc.exports.files import FileStore
+from authsvc.exports.stores import store_for
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login.attempt import Attempts
@@ -110,6 +112,7 @@ class Services:
     password_rules: PasswordRules
     lane: HashingLane
     queue: Queue
+    files: FileStore
     courier: Courier
     throttle: Throttle
     pauses: Pauses
@@ -273,6 +276,7 @@ def build(
         password_rules=PasswordRules(policies.password, breached),
         lane=HashingLane(waiting=settings.hashing_places),
         queue=queue,
+        files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
         courier=courier,
         throttle=throttle,
         pauses=pauses,

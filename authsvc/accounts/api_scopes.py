@@ -15,6 +15,7 @@ API_SCOPES = {
     "data_access.approve": "Approve what another operator asked for, and take Sensitive Data Access away",
     "sessions.read": "See where Team Members are signed in, and their remembered devices",
     "sessions.write": "End sessions and remembered devices",
+    "exports.write": "Hand over files for people with Sensitive Data Access, and see what became of them",
     "audit.read": "Read the audit trail",
     "clients.read": "See the registered clients",
     "clients.write": "Register, change and end clients that have none of these scopes",

@@ -39,9 +39,9 @@ def document(issuer: str) -> dict[str, Any]:
         "info": {
             "title": "authsvc account API",
             "version": "1",
-            "description": "Accounts, Team Members, Sensitive Data Access, sessions, remembered devices, clients and the "
-            "audit trail, for IMS's own services and support, and people's notifications. A client asks for its own token "
-            "with the grant client_credentials; what says `person` takes a person's, of their sign-in at the client. Either "
+            "description": "Accounts, Team Members, Sensitive Data Access, sessions, remembered devices, exports, clients "
+            "and the audit trail, for IMS's own services and support, and people's notifications. A client asks for its own "
+            "token with the grant client_credentials; what says `person` takes a person's, of their sign-in at the client. Either "
             "must be for this service (`resource`). Errors are application/problem+json.",
         },
         "servers": [{"url": issuer}],
@@ -103,11 +103,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         schema = {"$ref": REF.format(model=operation.body.__name__)}
         required = any(field.is_required() for field in operation.body.model_fields.values())
         described["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
+    elif operation.takes_file:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return described
 
 
 def _refusals(operation: Operation) -> frozenset[int]:
-    return ALWAYS | operation.refusals | (WITH_BODY if operation.body is not None else frozenset())
+    has_body = operation.body is not None or operation.takes_file
+    return ALWAYS | operation.refusals | (WITH_BODY if has_body else frozenset())
 
 
 def _success(operation: Operation, status: int) -> dict[str, Any]:

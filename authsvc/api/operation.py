@@ -91,6 +91,8 @@ class Operation:
     before: Callable[[Asked], Any] | None = None
     #: Of whose tokens: a client's own, or a person's.
     of_person: bool = False
+    #: Whether its body is a file, which `before` takes in: not read here, and as long as it was announced.
+    takes_file: bool = False
 
     @property
     def reads_only(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.api import accounts, browsers, clients, data_access, members, notifications, trail
+from authsvc.api import accounts, browsers, clients, data_access, exports, members, notifications, trail
 from authsvc.api.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -10,6 +10,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *members.OPERATIONS,
     *data_access.OPERATIONS,
     *browsers.OPERATIONS,
+    *exports.OPERATIONS,
     *trail.OPERATIONS,
     *clients.OPERATIONS,
     *notifications.OPERATIONS,

@@ -36,9 +36,8 @@ class World:
         return sum(event.fields == {"what": kind} for event in self.service.events("access.refused"))
 
 
-@pytest.fixture
-def world(service: Service) -> World:
-    """On each kind of database."""
+def make_world(service: Service) -> World:
+    """On this service."""
     northgate, kestrel = service.account(mfa="email+sms"), service.account("kestrel")
     return World(
         service,
@@ -49,3 +48,9 @@ def world(service: Service) -> World:
         omar=service.member(kestrel, OMAR),
         desk=Machine.on(service, accounts=["northgate"]),
     )
+
+
+@pytest.fixture
+def world(service: Service) -> World:
+    """On each kind of database."""
+    return make_world(service)

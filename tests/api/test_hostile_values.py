@@ -19,6 +19,7 @@ NAMES = (
     *("account", "name", "email", "role", "invite", "metadata", "client_id", "resources", "overlap_hours", "nope"),
     *("title", "text", "link", "label", "key", "audience", "up_to"),
     *("limit", "cursor", "member", "person", "kind", "from", "to", "acr", "first_party", "minimum_acr"),
+    *("scope", "media_type", "size", "sha256", "reason"),
 )
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -55,7 +56,7 @@ def test_tn03_no_body_breaks_it(machine: Machine, world: World, operation: Any, 
     path = operation.path.replace("{member_id}", world.priya.id).replace("{client_id}", "desk")
     answer = machine.call(
         operation.method,
-        path.replace("{request_id}", "0" * 32),
+        path.replace("{request_id}", "0" * 32).replace("{export_id}", "0" * 32),
         data=json.dumps(body).encode(),
         content_type="application/json",
     )
@@ -72,7 +73,7 @@ def test_no_query_and_no_path_breaks_it(machine: Machine, operation: Any, query:
     """Any text in any parameter, and in the place of an id."""
     written = quote(name.encode("utf-8", "surrogatepass"), safe="")[:2000] or "x"
     path = operation.path
-    for place in ("{member_id}", "{client_id}", "{slug}"):
+    for place in ("{member_id}", "{client_id}", "{slug}", "{export_id}"):
         path = path.replace(place, written)
     pairs = "&".join(f"{key}={quote(value.encode('utf-8', 'surrogatepass'))}" for key, value in query.items())
     headers = {"Authorization": f"Bearer {machine.token}"}
