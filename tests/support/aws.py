@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from tests.support.processes import accepts, free_port, running
+from tests.support.processes import poll, running
 
 REGION = "us-east-1"
+_RUNNING_ON = re.compile(r"http://127\.0\.0\.1:[1-9]\d*")
 #: boto3 wants some; without them it would look for a machine's role over the network.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -25,11 +27,24 @@ CREDENTIALS = {
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """Address of an empty AWS: what AUTHSVC_AWS_ENDPOINT_URL names. It forgets everything when it ends."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with running(command, CREDENTIALS, ready=lambda: accepts(port), deadline_s=60):
-        yield f"http://127.0.0.1:{port}"
+    """Address of an empty AWS: what AUTHSVC_AWS_ENDPOINT_URL names. It forgets everything when it ends.
+
+    It picks its port itself: one that was free a moment ago may be another test's by now, which then answers for it. And it is
+    ready once KMS has answered: its first answer takes seconds of importing, longer than the service waits for AWS.
+    """
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with running(command, CREDENTIALS, ready=lambda: True) as started:
+        said = poll(lambda: _RUNNING_ON.search(started.output()), 120, what="the address of moto")
+        assert said is not None
+        poll(lambda: _has_kms(said[0]), 120, what="an answer of KMS")
+        yield said[0]
+
+
+def _has_kms(url: str) -> bool:
+    headers = {"X-Amz-Target": "TrentService.ListKeys", "Content-Type": "application/x-amz-json-1.1"}
+    with suppress(OSError), urllib.request.urlopen(urllib.request.Request(url, b"{}", headers), timeout=60) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 def forget_everything(endpoint_url: str) -> None:

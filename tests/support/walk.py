@@ -36,9 +36,9 @@ class Walk:
         """Set a box or a switch, whatever it is now."""
         self.page.get_by_label(label, exact=True).set_checked(on)
 
-    def sign_in(self, email: str, password: str = PASSWORD) -> None:
+    def sign_in(self, email: str, password: str = PASSWORD, *, account: str = "") -> None:
         """Email and password."""
-        self.open("/sign-in")
+        self.open(f"/sign-in?account={account}" if account else "/sign-in")
         self.page.fill("#email", email)
         self.page.fill("#password", password)
         self.press("Sign in")
