@@ -70,17 +70,6 @@ def test_the_database_down_is_503_with_retry_after(service: Service) -> None:
     assert [document.status_code for document in documents] == [200, 200]
 
 
-def test_probes(service: Service) -> None:
-    """/healthz says that the process lives, /readyz whether it may take traffic, and why not."""
-    machine = service.machine()
-    assert machine.get("/readyz", base_url="http://10.0.0.1:8000").json == {"ready": True, "problems": []}
-    with service.no_database():
-        assert machine.get("/healthz").status_code == 200
-        not_ready = machine.get("/readyz")
-    assert not_ready.status_code == 503
-    assert not_ready.json["problems"][0].startswith("database")
-
-
 def test_brand_files_belong_to_their_account(service: Service) -> None:
     """The present address serves the file; another's or an old one is not found."""
     service.account()

@@ -139,6 +139,7 @@ class Service:
         """As just started, on a database that was emptied meanwhile and whose connections went with the rows."""
         self.services.database.dispose()
         self.services.registry.forget()
+        self.services.stopping.clear()
         self.forget_addresses()
         for inbox in (self.emails, self.texts):
             inbox.messages.clear()
