@@ -90,7 +90,9 @@ class Settings(BaseSettings):
     metrics_bind: str = Field(
         "", description="Address and port of `/metrics`, such as `0.0.0.0:9464`; empty: none. Never the public port"
     )
-    workers: int = Field(1, ge=1, le=64, description="Web worker processes")
+    workers: int = Field(
+        0, ge=0, le=64, description="Web worker processes; 0: one a core, eight at most, and one alone on SQLite"
+    )
     threads: int = Field(8, ge=4, le=128, description="Threads in each web worker")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged")
 

@@ -41,8 +41,8 @@ def document(issuer: str) -> dict[str, Any]:
             "version": "1",
             "description": "Accounts, Team Members, Sensitive Data Access, sessions, remembered devices, exports, clients "
             "and the audit trail, for IMS's own services and support, and people's notifications. A client asks for its own "
-            "token with the grant client_credentials; what says `person` takes a person's, of their sign-in at the client. Either "
-            "must be for this service (`resource`). Errors are application/problem+json.",
+            "token with the grant client_credentials; what says `person` takes a person's, of their sign-in at the client. "
+            "Either must be for this service (`resource`). Errors are application/problem+json.",
         },
         "servers": [{"url": issuer}],
         "paths": paths,

@@ -24,6 +24,7 @@ from authsvc.keyring.schedule import Algorithm, active
 from authsvc.policy.load import Policies
 from authsvc.settings import Settings
 from authsvc.web import readiness
+from authsvc.web.capacity import cores, web_workers
 
 log = logs.logger(__name__)
 
@@ -73,15 +74,16 @@ class Measured(Collector):
 
     def _limits(self) -> Iterator[GaugeMetricFamily]:
         settings = self._needs.settings
+        workers = web_workers(settings.workers, is_sqlite=settings.database_url.startswith("sqlite:"), cores=cores())
         yield _figure(
             "authsvc_hashing_places",
             "Places of the hashing lane, all web processes together",
-            settings.workers * settings.hashing_places,
+            workers * settings.hashing_places,
         )
         yield _figure(
             "authsvc_database_connections",
             "Database connections that all web processes together may open",
-            settings.workers * settings.connections,
+            workers * settings.connections,
         )
 
     def _keys(self, now: datetime) -> Iterator[GaugeMetricFamily]:

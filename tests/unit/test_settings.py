@@ -78,7 +78,7 @@ def test_production_lists_every_problem_at_once() -> None:
         ({"secret": "short"}, "AUTHSVC_SECRET must be 32 characters at least"),
         ({"secret_file": Path("/does/not/exist")}, "AUTHSVC_SECRET_FILE names /does/not/exist"),
         ({"trusted_proxies": "10.0.0.0/8, nonsense"}, "AUTHSVC_TRUSTED_PROXIES"),
-        ({"workers": 0}, "AUTHSVC_WORKERS"),
+        ({"workers": -1}, "AUTHSVC_WORKERS"),
         ({"threads": 1}, "AUTHSVC_THREADS"),
         ({"env": "staging"}, "AUTHSVC_ENV"),
     ],
