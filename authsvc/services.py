@@ -349,7 +349,11 @@ def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:
 
 def open_senders(settings: Settings) -> dict[str, MessageSender]:
     """The senders by channel; a channel without one is not offered to anybody."""
-    senders = {"email": sender_for(settings.email_url, email_from=settings.email_from)}
+
+    def opened(url: str) -> MessageSender:
+        return sender_for(url, email_from=settings.email_from, aws_endpoint_url=settings.aws_endpoint_url)
+
+    senders = {"email": opened(settings.email_url)}
     if not settings.sms_url.startswith("none:"):
-        senders["sms"] = sender_for(settings.sms_url, email_from=settings.email_from)
+        senders["sms"] = opened(settings.sms_url)
     return senders

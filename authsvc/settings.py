@@ -53,12 +53,18 @@ class Settings(BaseSettings):
     )
     email_url: str = Field(
         "dir:var/outbox",
-        description="`dir:PATH` (one JSON file a message) or `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`",
+        description=(
+            "`dir:PATH` (one JSON file a message), `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`"
+            " or `ses:[REGION][?configuration_set=NAME]`"
+        ),
     )
     email_from: str = Field("no-reply@localhost", description="Address that mail is sent from")
     sms_url: str = Field(
         "dir:var/outbox",
-        description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
+        description=(
+            "`dir:PATH`; `eum:[REGION][?from=IDENTITY]` (AWS End User Messaging) or `sns:[REGION]`, or both with a comma:"
+            " the second stands in for the first; or `none:`: the method is then not offered"
+        ),
     )
     trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(
@@ -132,8 +138,8 @@ class Settings(BaseSettings):
             ("AUTHSVC_DATABASE_URL", self.database_url, ("sqlite:", "postgresql:", "postgresql+psycopg:")),
             ("AUTHSVC_REDIS_URL", self.redis_url or "redis:", ("redis:", "rediss:", "unix:")),
             ("AUTHSVC_KEYS_URL", self.keys_url, ("dir:", "sql:", "kms:")),
-            ("AUTHSVC_EMAIL_URL", self.email_url, ("dir:", "smtp:")),
-            ("AUTHSVC_SMS_URL", self.sms_url, ("dir:", "none:")),
+            ("AUTHSVC_EMAIL_URL", self.email_url, ("dir:", "smtp:", "ses:")),
+            ("AUTHSVC_SMS_URL", self.sms_url, ("dir:", "none:", "eum:", "sns:")),
         ):
             if not url.startswith(schemes):
                 found.append(f"{name} must start with {' or '.join(schemes)}")
