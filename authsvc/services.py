@@ -24,6 +24,7 @@ from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.queries import account_by_slug
+from authsvc.accounts.suppression import Suppressions
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
@@ -103,6 +104,7 @@ class Services:
     lane: HashingLane
     queue: Queue
     courier: Courier
+    suppressions: Suppressions
     throttle: Throttle
     pauses: Pauses
     wrong: WrongPasswords
@@ -186,8 +188,18 @@ def build(
     costs = policies.password.hash
     passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
     queue = Queue(clock, cache)
+    suppressions = Suppressions(digester, clock, audit)
+
+    def suppressed(address: str) -> str | None:
+        with database.transaction(read_only=True) as tx:
+            return suppressions.why(tx, address)
+
     courier = Courier(
-        queue, senders or open_senders(settings), host=urlsplit(settings.issuer).netloc, support_email=SUPPORT_EMAIL
+        queue,
+        senders or open_senders(settings),
+        host=urlsplit(settings.issuer).netloc,
+        support_email=SUPPORT_EMAIL,
+        suppressed=suppressed,
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
     wrong = WrongPasswords(policies.throttle, digester, clock)
@@ -253,6 +265,7 @@ def build(
         lane=HashingLane(waiting=max(1, settings.threads - 3)),
         queue=queue,
         courier=courier,
+        suppressions=suppressions,
         throttle=throttle,
         pauses=pauses,
         wrong=wrong,

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
             " the second stands in for the first; or `none:`: the method is then not offered"
         ),
     )
+    bounce_queue_url: str = Field(
+        "",
+        description="Address of the SQS queue into which SES puts bounces and complaints; empty: nobody hears of them",
+    )
     trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(
         True, description="`authsvc serve` runs the job worker too; 0 leaves it to `authsvc worker`"
@@ -143,6 +147,8 @@ class Settings(BaseSettings):
         ):
             if not url.startswith(schemes):
                 found.append(f"{name} must start with {' or '.join(schemes)}")
+        if self.bounce_queue_url and not self.bounce_queue_url.startswith(("https://", "http://")):
+            found.append("AUTHSVC_BOUNCE_QUEUE_URL must be the https address of an SQS queue")
         if self.keys_url.startswith(("sql:", "kms:")) and not re.fullmatch(_KEYS_IN_SQL, self.keys_url):
             found.append("AUTHSVC_KEYS_URL must start with dir:, be sql:, or name an AWS region as kms:us-east-1 does")
         if self.secret_file is not None and not self.secret_file.is_file():

@@ -151,6 +151,7 @@ LEFT_OUT = frozenset(
     {
         *("account.created", "password.rehashed", "code.requested", "code.sent", "code.accepted", "device.used"),
         *("email.change_begun", "email.change_cancelled", "link.sent"),
+        *("address.suppressed", "address.suppression_lifted", "texts.stopped", "texts.budget_reached"),
         *("authorization.code_issued", "authorization.refused", "token.issued", "token.refreshed"),
         *("token.code_reused", "token.refresh_reused", "token.family_revoked", "token.revoked"),
         *("device_grant.code_reused", "logout.sent", "logout.failed"),

@@ -19,6 +19,7 @@ from authsvc.cli.keys_withdraw import withdraw
 from authsvc.cli.members import member
 from authsvc.cli.policy_explain import explain_policy
 from authsvc.cli.running import demo, serve, worker
+from authsvc.cli.suppression import suppression
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.keyring.cli import keys
 from authsvc.policy.cli import policy
@@ -54,6 +55,7 @@ def main(ctx: click.Context) -> None:
 
 for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
     main.add_command(command)
+main.add_command(suppression)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)
 policy.add_command(explain_policy)

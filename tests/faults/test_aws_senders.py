@@ -10,11 +10,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_string, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from authsvc.app import bounce_chore
+from authsvc.clock import FixedClock
 from authsvc.errors import ConfigurationError
 from authsvc.messaging.in_order import PAUSE_S, InOrder
 from authsvc.messaging.message import DELIVERED, Delivery, Message, OnlyEmail, OnlyText, Outcome
@@ -23,6 +26,7 @@ from tests.support.aws import CREDENTIALS, REGION, TextGateway, moto_server, tex
 from tests.support.inbox import Inbox
 from tests.support.processes import free_port
 from tests.support.proxy import Mode, Proxy, proxy_to
+from tests.support.service import DANA, Service, make_ring
 
 FROM = "no-reply@ims.example"
 MAIL = Message(
@@ -318,3 +322,30 @@ def test_a_sender_carries_its_own_channel_only(aws: str) -> None:
         ("eum:", replace(TEXT, to="5125550142")),
     ):
         assert sender_for(url, email_from=FROM, aws_endpoint_url=nowhere).send(bad).outcome is Outcome.REFUSED
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_bounces_are_fetched_from_the_queue_and_written_down_once(
+    service: Service, aws: str, database_url: str, ring_folder: Path, clock: FixedClock
+) -> None:
+    """The worker's chore; what is no report is dropped; a queue that is away is asked again later and stops nothing."""
+    sqs = boto3.client("sqs", endpoint_url=aws)
+    queue = sqs.create_queue(QueueName="bounces")["QueueUrl"]
+    bounce = {"bounceType": "Permanent", "bounceSubType": "NoEmail", "bouncedRecipients": [{"emailAddress": DANA}]}
+    for body in ("not json", json.dumps({"notificationType": "Bounce", "bounce": bounce})):
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
+    given = {"ring": make_ring(ring_folder, clock), "clock": clock, "bounce_queue_url": queue}
+    fetching = Service.on(database_url, aws_endpoint_url=aws, **given)
+    [chore] = bounce_chore(fetching.services)
+    chore.act()
+    assert service.services.courier.suppressed(DANA)
+    assert [row.fields["kind"] for row in service.events("address.suppressed")] == ["NoEmail"]
+    counted = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+    waiting = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    assert [counted[name] for name in waiting] == ["0", "0"]
+
+    away = Service.on(database_url, aws_endpoint_url=f"http://127.0.0.1:{free_port()}", **given)
+    [chore] = bounce_chore(away.services)
+    chore.act()
+    for one in (fetching, away):
+        one.services.database.dispose()
