@@ -132,7 +132,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue, s.texts):
                 part.sweep(tx, now=now)
             s.initial_access.sweep(tx, now=now)
             s.logout_deliveries.sweep(tx, now=now)

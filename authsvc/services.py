@@ -83,6 +83,8 @@ from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
 from authsvc.throttle import AddressWindows, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
+from authsvc.throttle.sends import SendLimits
+from authsvc.throttle.texts import TextLimits
 from authsvc.web.assets import Assets
 from authsvc.web.cookies import Cookies
 from authsvc.web.page import SUPPORT_EMAIL
@@ -106,6 +108,7 @@ class Services:
     courier: Courier
     suppressions: Suppressions
     throttle: Throttle
+    texts: TextLimits
     pauses: Pauses
     wrong: WrongPasswords
     windows: AddressWindows
@@ -202,6 +205,8 @@ def build(
         suppressed=suppressed,
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
+    texts = TextLimits(policies.throttle.text_messages, digester, clock, audit)
+    sends = SendLimits(throttle, texts, audit)
     wrong = WrongPasswords(policies.throttle, digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     # A key of its own: its digests of row ids are secrets that travel.
@@ -210,14 +215,14 @@ def build(
     sessions = Sessions(policies.sessions, digester, clock, audit, queue)
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
-    exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
+    exchange = CodeExchange(policies.mfa, codes, courier, throttle, sends, windows, pauses, clock, audit)
     own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
     apps = AuthenticatorApps(
         policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
     )
     recovery_codes = RecoveryCodes(digester, courier, clock, audit)
-    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, windows, pauses, clock, audit)
+    flow = Flow(policies.mfa, codes, apps, devices, courier, throttle, sends, windows, pauses, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     invitations = Invitations(policies.sessions, links, clock, audit)
@@ -267,6 +272,7 @@ def build(
         courier=courier,
         suppressions=suppressions,
         throttle=throttle,
+        texts=texts,
         pauses=pauses,
         wrong=wrong,
         windows=windows,

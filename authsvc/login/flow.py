@@ -5,7 +5,7 @@ A wrong code is returned, not raised: raising would roll back the very counter t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -32,6 +32,7 @@ from authsvc.sessions import levels
 from authsvc.sessions.models import SignInRequest
 from authsvc.throttle import AddressWindows, Throttle, Wait
 from authsvc.throttle.lockout import Pauses
+from authsvc.throttle.sends import SendLimits
 from authsvc.web import facts
 
 
@@ -57,6 +58,7 @@ class Flow:
     devices: Devices
     courier: Courier
     throttle: Throttle
+    sends: SendLimits
     windows: AddressWindows
     pauses: Pauses
     clock: Clock
@@ -67,16 +69,19 @@ class Flow:
         membership = attempt.membership
         if membership is None:
             return None
+        started = MfaRules.from_json(attempt.start_rules) if attempt.start_rules is not None else None
         now = self.rules_in(
             membership,
             self.person(attempt.user, app_ready=attempt.app_ready),
             wanted=Wanted(levels.rank(visit.request.wanted_acr if visit.request else None)),
             has_no_us_number=attempt.has_no_us_number,
+            # Whoever was offered a text message may be waiting for it.
+            texts_stay=started is not None and "sms" in started.methods,
         )
-        if attempt.start_rules is None:
+        if started is None:
             attempt.start_rules = now.as_json()
             return now
-        return now.stricter_of(MfaRules.from_json(attempt.start_rules))
+        return now.stricter_of(started)
 
     def rules_in(
         self,
@@ -85,15 +90,30 @@ class Flow:
         *,
         wanted: Wanted = Wanted.NOTHING,
         has_no_us_number: bool = False,
+        texts_stay: bool = False,
     ) -> MfaRules:
-        """The rules under which this person would enter this account now."""
-        return rules_for(
-            *self._chosen_in(membership),
-            person=person,
-            wanted=wanted,
-            channels=self.courier.channels,
-            has_no_us_number=has_no_us_number,
-        )
+        """The rules under which this person would enter this account now. `texts_stay`: whatever they cost today."""
+
+        def rules(channels: frozenset[str]) -> MfaRules:
+            return rules_for(
+                *self._chosen_in(membership),
+                person=person,
+                wanted=wanted,
+                channels=channels,
+                has_no_us_number=has_no_us_number,
+            )
+
+        usual = rules(self.courier.channels)
+        if "sms" not in usual.methods or texts_stay or not self.sends.texts.is_spent:
+            return usual
+        # The day's money for text messages is gone: not shown, unless nothing else would be left and nobody may be mailed.
+        without = rules(self.courier.channels - {"sms"})
+        return usual if without.email_fallback and self.sends.texts.policy.when_spent == "wait" else without
+
+    @property
+    def why_mailed(self) -> str:
+        """Why a code came by email in an account of text messages, for the trail."""
+        return "texts_stopped" if self.sends.texts.is_spent else "no_us_number"
 
     def open_methods(self, membership: Membership) -> set[str]:
         """The methods that this account opens to this audience, whoever the person is."""
@@ -120,7 +140,12 @@ class Flow:
         """The next step, with its code on the way where it needs one that is not out yet."""
         step, _ = self.step(tx, attempt, visit)
         if isinstance(step, EnterCode | VerifyEmail):
-            self._ensure_code(tx, attempt, step, visit)
+            if self._ensure_code(tx, attempt, step, visit).outcome is SendOutcome.TOO_MANY:
+                self._give_up_texts(attempt)
+                instead, _ = self.step(tx, attempt, visit)
+                if instead != step and isinstance(instead, EnterCode):
+                    self._ensure_code(tx, attempt, instead, visit)
+                return instead
         elif isinstance(step, EnrolApp):
             self.apps.ensure_begun(tx, attempt.user_id, subject_id=attempt.id)
         return step
@@ -182,7 +207,7 @@ class Flow:
         earliest = challenge.sent_at + self.policy.code.resend_after
         if self.clock.now() < earliest:
             return Sending(SendOutcome.TOO_SOON, earliest)
-        if (wait := self._take_send_slots(tx, attempt, challenge.target, visit)) is not None:
+        if (wait := self._take_send_slots(tx, attempt, challenge.channel, challenge.target, visit)) is not None:
             return Sending(SendOutcome.TOO_MANY, wait.until)
         if not self.codes.resend(tx, challenge):
             return Sending(SendOutcome.TOO_SOON, challenge.sent_at + self.policy.code.resend_after)
@@ -205,6 +230,7 @@ class Flow:
         named = {"channel": challenge.channel, "purpose": challenge.purpose}
         if check.outcome is CodeOutcome.ACCEPTED:
             self.throttle.give_back(tx, "code_per_user", attempt.user_id)
+            self.sends.answered(tx, channel=challenge.channel, target=challenge.target)
             self.audit.record(tx, Event.CODE_ACCEPTED, **about, **named)
             self._take_proof(tx, attempt, challenge, remember=remember, visit=visit)
         elif check.outcome is CodeOutcome.EXHAUSTED:
@@ -274,7 +300,7 @@ class Flow:
         if (until := self.paused_until(tx, attempt.user_id)) is not None:
             return Sending(SendOutcome.PAUSED, until)
         purpose, channel, target = self._wanted_code(attempt, step)
-        if (wait := self._take_send_slots(tx, attempt, target, visit)) is not None:
+        if (wait := self._take_send_slots(tx, attempt, channel, target, visit)) is not None:
             return Sending(SendOutcome.TOO_MANY, wait.until)
         challenge = self.codes.issue(
             tx,
@@ -302,14 +328,19 @@ class Flow:
             resend=resend,
         )
 
-    def _take_send_slots(self, tx: Session, attempt: LoginAttempt, target: str, visit: Visit) -> Wait | None:
+    def _take_send_slots(
+        self, tx: Session, attempt: LoginAttempt, channel: str, target: str, visit: Visit
+    ) -> Wait | None:
         if not visit.may_send:
             return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
-        if (wait := self.throttle.take(tx, "send_per_destination", target)) is not None:
-            return wait
-        if (wait := self.throttle.take(tx, "send_per_user", attempt.user_id)) is not None:
-            self.throttle.give_back(tx, "send_per_destination", target)
-        return wait
+        return self.sends.take(tx, channel=channel, target=target, user_id=attempt.user_id)
+
+    def _give_up_texts(self, attempt: LoginAttempt) -> None:
+        """The day's money went before this sign-in's message: it goes on by another way, if there is one, at once."""
+        if self.sends.texts.is_spent and attempt.start_rules is not None:
+            started = MfaRules.from_json(attempt.start_rules)
+            others = tuple(method for method in started.methods if method != "sms")
+            attempt.start_rules = replace(started, methods=others).as_json()
 
     def _wanted_code(self, attempt: LoginAttempt, step: EnterCode | VerifyEmail) -> tuple[str, str, str]:
         """(purpose, channel, target) of the code this step waits for."""
