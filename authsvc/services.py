@@ -32,6 +32,7 @@ from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
+from authsvc.db.engine import STATEMENT_S
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError
 from authsvc.jobs import Queue
@@ -169,14 +170,17 @@ def build(
     policies: Policies | None = None,
     senders: Mapping[str, MessageSender] | None = None,
     ring: KeyRing | None = None,
+    statement_s: float = STATEMENT_S,
 ) -> Services:
     """Build every part from the settings. Tests pass a clock, policies, senders or a ring of their own.
+
+    `statement_s`: what one statement may take; commands and the worker have more time than pages.
 
     Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
     """
     clock = clock or SystemClock()
     policies = policies or load(settings.policies_dir)
-    database = Database(settings.database_url, pool=settings.threads + 2)
+    database = Database(settings.database_url, pool=settings.threads + 2, statement_s=statement_s)
     cache = Cache(settings.redis_url)
     audit = AuditLog(clock, policies.short_hash)
     # Keyed by the oldest secret of the list, so that putting a new one in front signs nobody out.

@@ -130,7 +130,11 @@ def _connect(target: Target) -> socket.socket:
     if not isinstance(target, Path):
         return socket.create_connection(target, timeout=None)
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(str(target))
+    try:
+        connection.connect(str(target))
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
