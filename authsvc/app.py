@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from flask import Flask
 from flask_wtf.csrf import CSRFError
 from jinja2 import StrictUndefined
 
+from authsvc.accounts.bounces import BounceQueue
 from authsvc.accounts.invitation_mail import InvitationDelivery
 from authsvc.accounts.link_delivery import LinkDelivery
 from authsvc.accounts.notices import NoticeDelivery
 from authsvc.admin import activity_views, investor_views, member_views, settings_views, team_views
 from authsvc.api import views as api_views
 from authsvc.audit.chain import BATCH, seal
+from authsvc.aws import AwsClients
 from authsvc.devices.remember import KEPT
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
@@ -116,6 +119,13 @@ def registration_endpoint(s: Services) -> RegistrationEndpoint:
     )
 
 
+def bounce_chore(s: Services) -> Iterator[Chore]:
+    """What fetches bounces and complaints, where a queue of them is set up."""
+    if url := s.settings.bounce_queue_url:
+        clients = AwsClients("sqs", endpoint_url=s.settings.aws_endpoint_url)
+        yield Chore("bounces", timedelta(minutes=1), BounceQueue(url, clients, s.database, s.suppressions))
+
+
 def make_worker(services: Services) -> Worker:
     """The worker over `services`: which job is done by whom, and what is tidied up when."""
     s = services
@@ -129,7 +139,7 @@ def make_worker(services: Services) -> Worker:
     def sweep() -> None:
         now = s.clock.now()
         with s.database.transaction() as tx:
-            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue):
+            for part in (s.sessions, s.attempts, s.pauses, s.wrong, s.browsers, s.families, s.links, s.queue, s.texts):
                 part.sweep(tx, now=now)
             s.initial_access.sweep(tx, now=now)
             s.logout_deliveries.sweep(tx, now=now)
@@ -157,6 +167,7 @@ def make_worker(services: Services) -> Worker:
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),
             Chore("sweep", timedelta(minutes=10), sweep),
+            *bounce_chore(s),
             Chore("rotate_keys", timedelta(minutes=10), RotateWhenDue(s.ring, s.policies.tokens, s.database, s.audit)),
         ),
         worked=s.metrics.worked,

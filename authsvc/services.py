@@ -27,6 +27,7 @@ from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.passwords import PasswordRules
 from authsvc.accounts.queries import account_by_slug
+from authsvc.accounts.suppression import Suppressions
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
@@ -35,6 +36,7 @@ from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
+from authsvc.db.engine import STATEMENT_S
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.exports.files import FileStore
@@ -90,6 +92,8 @@ from authsvc.sessions.session import Sessions
 from authsvc.settings import Settings
 from authsvc.throttle import AddressWindows, SprayAlarm, Throttle, WrongPasswords
 from authsvc.throttle.lockout import Pauses
+from authsvc.throttle.sends import SendLimits
+from authsvc.throttle.texts import TextLimits
 from authsvc.web.assets import Assets
 from authsvc.web.cookies import Cookies
 from authsvc.web.page import SUPPORT_EMAIL
@@ -114,7 +118,9 @@ class Services:
     queue: Queue
     files: FileStore
     courier: Courier
+    suppressions: Suppressions
     throttle: Throttle
+    texts: TextLimits
     pauses: Pauses
     wrong: WrongPasswords
     windows: AddressWindows
@@ -180,15 +186,18 @@ def build(
     policies: Policies | None = None,
     senders: Mapping[str, MessageSender] | None = None,
     ring: KeyRing | None = None,
+    statement_s: float = STATEMENT_S,
 ) -> Services:
     """Build every part from the settings. Tests pass a clock, policies, senders or a ring of their own.
+
+    `statement_s`: what one statement may take; commands and the worker have more time than pages.
 
     Raises: ConfigurationError, PolicyError, KeyringError: whatever would make a half-configured service.
     """
     clock = clock or SystemClock()
     breached, places = open_files(settings)
     policies = policies or load(settings.policies_dir)
-    database = Database(settings.database_url, pool=settings.connections)
+    database = Database(settings.database_url, pool=settings.connections, statement_s=statement_s)
     cache = Cache(settings.redis_url)
     metrics = Metrics()
     audit = AuditLog(clock, policies.short_hash, metrics.seen)
@@ -204,14 +213,23 @@ def build(
     costs = policies.password.hash
     passwords = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
     queue = Queue(clock, cache)
+    suppressions = Suppressions(digester, clock, audit)
+
+    def suppressed(address: str) -> str | None:
+        with database.transaction(read_only=True) as tx:
+            return suppressions.why(tx, address)
+
     courier = Courier(
         queue,
         senders or open_senders(settings),
         places,
         host=urlsplit(settings.issuer).netloc,
         support_email=SUPPORT_EMAIL,
+        suppressed=suppressed,
     )
     throttle, pauses = Throttle(policies.throttle, digester, clock), Pauses(digester, clock)
+    texts = TextLimits(policies.throttle.text_messages, digester, clock, audit)
+    sends = SendLimits(throttle, texts, audit)
     wrong = WrongPasswords(policies.throttle, digester, clock)
     windows = AddressWindows(policies.throttle, cache)
     # A key of its own: its digests of row ids are secrets that travel.
@@ -221,14 +239,14 @@ def build(
     browsers = Browsers(digester, clock)
     codes = OneTimeCodes(policies.mfa, sealer, clock)
     notifications = Notifications(policies.sessions.notifications)
-    exchange = CodeExchange(policies.mfa, codes, courier, throttle, windows, pauses, clock, audit)
+    exchange = CodeExchange(policies.mfa, codes, courier, throttle, sends, windows, pauses, clock, audit)
     own_email = OwnEmail(exchange, codes, devices, courier, clock, audit, policies.sessions.links.verify_email)
     attempts = Attempts(policies.sessions, digester, clock)
     apps = AuthenticatorApps(
         policies.mfa.totp, policies.sessions.recent_proof, sealer, courier, clock, audit, devices.forget_all
     )
     recovery_codes = RecoveryCodes(digester, courier, clock, audit)
-    flow = Flow(policies.mfa, exchange, codes, apps, devices, courier, clock, audit)
+    flow = Flow(policies.mfa, exchange, codes, apps, devices, courier, sends, clock, audit)
     registry = Registry(database, digester, clock=clock)
     fetch = GuardedFetch(allow_loopback=settings.allow_loopback_clients)
     invitations = Invitations(policies.sessions, links, clock, audit)
@@ -278,7 +296,9 @@ def build(
         queue=queue,
         files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
         courier=courier,
+        suppressions=suppressions,
         throttle=throttle,
+        texts=texts,
         pauses=pauses,
         wrong=wrong,
         windows=windows,
@@ -401,7 +421,11 @@ def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:
 
 def open_senders(settings: Settings) -> dict[str, MessageSender]:
     """The senders by channel; a channel without one is not offered to anybody."""
-    senders = {"email": sender_for(settings.email_url, email_from=settings.email_from)}
+
+    def opened(url: str) -> MessageSender:
+        return sender_for(url, email_from=settings.email_from, aws_endpoint_url=settings.aws_endpoint_url)
+
+    senders = {"email": opened(settings.email_url)}
     if not settings.sms_url.startswith("none:"):
-        senders["sms"] = sender_for(settings.sms_url, email_from=settings.email_from)
+        senders["sms"] = opened(settings.sms_url)
     return senders

@@ -63,12 +63,22 @@ class Settings(BaseSettings):
     )
     email_url: str = Field(
         "dir:var/outbox",
-        description="`dir:PATH` (one JSON file a message) or `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`",
+        description=(
+            "`dir:PATH` (one JSON file a message), `smtp://[user:password@]host:port[?tls=starttls|implicit|none]`"
+            " or `ses:[REGION][?configuration_set=NAME]`"
+        ),
     )
     email_from: str = Field("no-reply@localhost", description="Address that mail is sent from")
     sms_url: str = Field(
         "dir:var/outbox",
-        description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
+        description=(
+            "`dir:PATH`; `eum:[REGION][?from=IDENTITY]` (AWS End User Messaging) or `sns:[REGION]`, or both with a comma:"
+            " the second stands in for the first; or `none:`: the method is then not offered"
+        ),
+    )
+    bounce_queue_url: str = Field(
+        "",
+        description="Address of the SQS queue into which SES puts bounces and complaints; empty: nobody hears of them",
     )
     geoip_file: Path | None = Field(
         None,
@@ -158,11 +168,13 @@ class Settings(BaseSettings):
             ("AUTHSVC_DATABASE_URL", self.database_url, ("sqlite:", "postgresql:", "postgresql+psycopg:")),
             ("AUTHSVC_REDIS_URL", self.redis_url or "redis:", ("redis:", "rediss:", "unix:")),
             ("AUTHSVC_KEYS_URL", self.keys_url, ("dir:", "sql:", "kms:")),
-            ("AUTHSVC_EMAIL_URL", self.email_url, ("dir:", "smtp:")),
-            ("AUTHSVC_SMS_URL", self.sms_url, ("dir:", "none:")),
+            ("AUTHSVC_EMAIL_URL", self.email_url, ("dir:", "smtp:", "ses:")),
+            ("AUTHSVC_SMS_URL", self.sms_url, ("dir:", "none:", "eum:", "sns:")),
         ):
             if not url.startswith(schemes):
                 found.append(f"{name} must start with {' or '.join(schemes)}")
+        if self.bounce_queue_url and not self.bounce_queue_url.startswith(("https://", "http://")):
+            found.append("AUTHSVC_BOUNCE_QUEUE_URL must be the https address of an SQS queue")
         if self.keys_url.startswith(("sql:", "kms:")) and not re.fullmatch(_KEYS_IN_SQL, self.keys_url):
             found.append("AUTHSVC_KEYS_URL must start with dir:, be sql:, or name an AWS region as kms:us-east-1 does")
         if not re.fullmatch(EXPORTS_HOME, self.exports_url):

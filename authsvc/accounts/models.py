@@ -220,6 +220,24 @@ class EmailChange(Base):
     expires_at: Mapped[datetime]
 
 
+class SuppressedAddress(Base):
+    """An address that mail came back from, or whose owner called our mail spam: nothing is mailed to it any more.
+
+    By digest, for the list outlives people. Whoever has another address by now is not concerned.
+    """
+
+    __tablename__ = "suppressed_address"
+    __table_args__ = (CheckConstraint("reason IN ('bounce', 'complaint')", name="reason"),)
+
+    address_digest: Mapped[Digest] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(String(20))
+    #: The provider's own word for it, as "General" or "NoEmail".
+    kind: Mapped[str] = mapped_column(String(40))
+    suppressed_at: Mapped[datetime]
+    #: Whose address it was then, if anybody's.
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("app_user.id", ondelete="SET NULL"))
+
+
 class DataAccessRequest(Base):
     """Support asks for Sensitive Data Access on somebody's behalf; another operator approves (domain D12)."""
 

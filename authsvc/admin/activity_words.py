@@ -87,6 +87,11 @@ def _refused(fields: Fields) -> str:
     return told.get(str(fields.get("reason", "")), "Sign-in refused")
 
 
+def _mailed(fields: Fields) -> str:
+    stopped = fields.get("reason") == "texts_stopped"
+    return "Code by email, while no text messages were sent" if stopped else "Code by email, without a US number"
+
+
 #: event -> (kind, words from its fields and who did it).
 WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "session.started": (SIGN_INS, _of(_signed_in)),
@@ -109,7 +114,7 @@ WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "email.verified": (SECURITY, _plain("Email verified")),
     "email.verification_skipped": (SECURITY, _plain("Skipped verifying the email")),
     "phone.added": (SECURITY, _of(lambda f: f"Phone number ending in {f.get('ending', '')} added")),
-    "mfa.email_fallback": (SECURITY, _plain("Code by email, without a US number")),
+    "mfa.email_fallback": (SECURITY, _of(_mailed)),
     "device.remembered": (SECURITY, _plain("Device remembered")),
     "device.ended": (SECURITY, _plain("Remembered device ended")),
     "device.all_ended": (SECURITY, _plain("All remembered devices ended")),
@@ -168,6 +173,7 @@ LEFT_OUT = frozenset(
     {
         *("account.created", "password.rehashed", "code.requested", "code.sent", "code.accepted", "device.used"),
         *("email.change_begun", "email.change_cancelled", "link.sent"),
+        *("address.suppressed", "address.suppression_lifted", "texts.stopped", "texts.budget_reached"),
         *("authorization.code_issued", "authorization.refused", "token.issued", "token.refreshed"),
         *("token.code_reused", "token.refresh_reused", "token.family_revoked", "token.revoked"),
         *("device_grant.code_reused", "logout.sent", "logout.failed", "notification.added"),

@@ -59,6 +59,10 @@ class Event(StrEnum):
     PHONE_ADDED = "phone.added"
     LINK_SENT = "link.sent"
     LINK_NOT_DELIVERED = "link.not_delivered"
+    ADDRESS_SUPPRESSED = "address.suppressed"
+    SUPPRESSION_LIFTED = "address.suppression_lifted"
+    TEXTS_STOPPED = "texts.stopped"
+    TEXT_BUDGET_REACHED = "texts.budget_reached"
     APP_ADDED = "app.added"
     APP_REMOVED = "app.removed"
     RECOVERY_CODES_MADE = "recovery_codes.made"
@@ -166,6 +170,10 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.PHONE_ADDED: frozenset({"ending"}),
     Event.LINK_SENT: frozenset({"purpose"}),
     Event.LINK_NOT_DELIVERED: frozenset({"purpose", "reason"}),
+    Event.ADDRESS_SUPPRESSED: frozenset({"reason", "kind"}),
+    Event.SUPPRESSION_LIFTED: frozenset({"reason"}),
+    Event.TEXTS_STOPPED: frozenset({"limit"}),
+    Event.TEXT_BUDGET_REACHED: frozenset({"percent"}),
     Event.APP_ADDED: frozenset({"replaces"}),
     Event.APP_REMOVED: frozenset(),
     Event.RECOVERY_CODES_MADE: frozenset({"count"}),

@@ -21,6 +21,7 @@ from authsvc.cli.keys_withdraw import withdraw
 from authsvc.cli.members import member
 from authsvc.cli.policy_explain import explain_policy
 from authsvc.cli.running import demo, serve, worker
+from authsvc.cli.suppression import suppression
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.keyring.cli import keys
 from authsvc.policy.cli import policy
@@ -56,7 +57,8 @@ def main(ctx: click.Context) -> None:
 
 for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
     main.add_command(command)
-main.add_command(doctor)
+for command in (doctor, suppression):
+    main.add_command(command)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)
 for command in (tail, search):

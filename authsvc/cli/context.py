@@ -9,6 +9,7 @@ from authsvc import logs, services
 from authsvc.audit import AuditLog
 from authsvc.clock import Clock, SystemClock
 from authsvc.db import Database
+from authsvc.db.engine import PATIENT_S
 from authsvc.policy.load import Policies, load
 from authsvc.settings import Settings
 from authsvc.web import facts
@@ -42,7 +43,7 @@ class LazyServices:
     @cached_property
     def database(self) -> Database:
         """The database alone, for commands that need nothing else."""
-        return Database(self.settings.database_url, pool=2)
+        return Database(self.settings.database_url, pool=2, statement_s=PATIENT_S)
 
     @cached_property
     def audit(self) -> AuditLog:
@@ -52,4 +53,4 @@ class LazyServices:
     @cached_property
     def services(self) -> services.Services:
         """Everything. Raises: whatever would make a half-configured service."""
-        return services.build(self.settings, clock=self.clock, policies=self.policies)
+        return services.build(self.settings, clock=self.clock, policies=self.policies, statement_s=PATIENT_S)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import QueuePool
 
+from authsvc.db.postgres import make_postgres_engine
 from authsvc.errors import AuthsvcError, Kind
 
 AFTER_COMMIT = "after_commit"
@@ -36,19 +37,14 @@ def after_commit(tx: Session, act: Callable[[], object]) -> None:
     tx.info.setdefault(AFTER_COMMIT, []).append(act)
 
 
-def make_engine(url: str, *, pool: int) -> Engine:
+#: What one statement may take. Pages answer within seconds or say that they cannot; commands and the worker have time.
+STATEMENT_S, PATIENT_S = 3.0, 60.0
+
+
+def make_engine(url: str, *, pool: int, statement_s: float = STATEMENT_S) -> Engine:
     """The engine for `url`, with `pool` connections, and never a wait without an end."""
     if not url.startswith("sqlite"):
-        options = "-c statement_timeout=5000 -c lock_timeout=4000 -c idle_in_transaction_session_timeout=10000"
-        return create_engine(
-            url,
-            pool_size=pool,
-            max_overflow=0,
-            pool_timeout=2,
-            pool_use_lifo=True,
-            hide_parameters=True,  # addresses and digests stay out of what an error says
-            connect_args={"connect_timeout": 3, "options": options},
-        )
+        return make_postgres_engine(url, pool=pool, statement_s=statement_s)
     if database := make_url(url).database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
     # isolation_level=None: sqlite3 opens no transaction by itself, `begin` below does. timeout is the busy timeout.
@@ -82,8 +78,8 @@ def make_engine(url: str, *, pool: int) -> Engine:
 class Database:
     """Opens transactions. Views, commands and the worker open them; everything below receives the Session."""
 
-    def __init__(self, url: str, *, pool: int = 10) -> None:
-        self.engine = make_engine(url, pool=pool)
+    def __init__(self, url: str, *, pool: int = 10, statement_s: float = STATEMENT_S) -> None:
+        self.engine = make_engine(url, pool=pool, statement_s=statement_s)
         reader = self.engine.execution_options(read_only=True, postgresql_readonly=True)
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         self._read = sessionmaker(reader, expire_on_commit=False)

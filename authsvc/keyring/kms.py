@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Callable
 from typing import Any, NoReturn, Self
 
@@ -14,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from joserfc.jwk import ECKey, RSAKey
 
+from authsvc.aws import AwsClients
 from authsvc.keyring.errors import KmsUnavailable
 from authsvc.keyring.jwks import PUBLIC_MEMBERS, SignatureKey
 from authsvc.keyring.schedule import Algorithm
@@ -28,13 +27,12 @@ _SIGNING = {Algorithm.ES256: "ECDSA_SHA_256", Algorithm.RS256: "RSASSA_PKCS1_V1_
 
 
 class Kms:
-    """The client of one region and account, made when first needed and anew after a fork. Safe for threads."""
+    """KMS of one AWS account. Safe for threads."""
 
-    def __init__(self, region: str = "", *, endpoint_url: str = "") -> None:
+    def __init__(self, region: str = "", *, endpoint_url: str = "", clients: AwsClients | None = None) -> None:
         """`region`: where new keys are made; empty: as boto3 is configured. `endpoint_url`: another address than AWS's."""
-        self._region, self._endpoint_url = region, endpoint_url
-        self._clients: dict[tuple[int, str], Any] = {}
-        self._making = threading.Lock()
+        self._region = region
+        self._clients = clients or AwsClients("kms", endpoint_url=endpoint_url)
 
     def create(self, algorithm: Algorithm, *, rsa_bits: int) -> tuple[str, str, bytes]:
         """A new key in KMS: its kid, its ARN, and what the ring keeps of it. Raises: KmsUnavailable."""
@@ -93,7 +91,7 @@ class Kms:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: dict[str, Any] = getattr(self._client(region), operation)(**arguments)
+            answer: dict[str, Any] = getattr(self._clients.client(region), operation)(**arguments)
         except ClientError as exc:
             code = exc.response.get("Error", {}).get("Code", "unknown")
             raise KmsUnavailable(f"AWS KMS refuses {operation}: {code}.", detail=str(exc)) from exc
@@ -102,26 +100,6 @@ class Kms:
                 f"AWS KMS cannot be asked ({operation}): {type(exc).__name__}.", detail=str(exc)
             ) from exc
         return answer
-
-    def _client(self, region: str) -> Any:
-        # By process: sockets that were open at a fork belong to two processes.
-        known = (os.getpid(), region)
-        with self._making:
-            if known not in self._clients:
-                from boto3.session import Session
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=2,
-                    read_timeout=3,
-                    retries={"mode": "standard", "total_max_attempts": 2},
-                    max_pool_connections=50,
-                    tcp_keepalive=True,
-                )
-                self._clients[known] = Session().client(
-                    "kms", region_name=region or None, endpoint_url=self._endpoint_url or None, config=config
-                )
-            return self._clients[known]
 
 
 class KmsSigner:

@@ -112,7 +112,7 @@ class Finish:
         about = {"user_id": membership.user_id, "account_id": membership.account_id}
         rules = self.flow.rules(attempt, visit)
         if rules and rules.email_fallback and "email" in attempt.proofs:
-            self.audit.record(tx, Event.MFA_EMAIL_FALLBACK, **about, reason="no_us_number")
+            self.audit.record(tx, Event.MFA_EMAIL_FALLBACK, **about, reason=self.flow.why_mailed)
         if self.browsers.note(tx, membership.user_id, browser_secret):
             now = self.clock.now()
             self.courier.send_notice(tx, "notice_new_device", **about, at=now, browser=visit.browser)

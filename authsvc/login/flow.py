@@ -5,7 +5,7 @@ A wrong code is returned, not raised: raising would roll back the very counter t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,7 @@ from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, methods_of, pers
 from authsvc.policy.schema import AudiencePolicy, MfaPolicy
 from authsvc.sessions import levels
 from authsvc.sessions.models import SignInRequest
+from authsvc.throttle.sends import SendLimits
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Flow:
     apps: AuthenticatorApps
     devices: Devices
     courier: Courier
+    sends: SendLimits
     clock: Clock
     audit: AuditLog
 
@@ -58,16 +60,19 @@ class Flow:
         membership = attempt.membership
         if membership is None:
             return None
+        started = MfaRules.from_json(attempt.start_rules) if attempt.start_rules is not None else None
         now = self.rules_in(
             membership,
             self.person(attempt.user, app_ready=attempt.app_ready),
             wanted=Wanted(levels.rank(visit.request.wanted_acr if visit.request else None)),
             has_no_us_number=attempt.has_no_us_number,
+            # Whoever was offered a text message may be waiting for it.
+            texts_stay=started is not None and "sms" in started.methods,
         )
-        if attempt.start_rules is None:
+        if started is None:
             attempt.start_rules = now.as_json()
             return now
-        return now.stricter_of(MfaRules.from_json(attempt.start_rules))
+        return now.stricter_of(started)
 
     def rules_in(
         self,
@@ -76,15 +81,30 @@ class Flow:
         *,
         wanted: Wanted = Wanted.NOTHING,
         has_no_us_number: bool = False,
+        texts_stay: bool = False,
     ) -> MfaRules:
-        """The rules under which this person would enter this account now."""
-        return rules_for(
-            *self._chosen_in(membership),
-            person=person,
-            wanted=wanted,
-            channels=self.courier.channels,
-            has_no_us_number=has_no_us_number,
-        )
+        """The rules under which this person would enter this account now. `texts_stay`: whatever they cost today."""
+
+        def rules(channels: frozenset[str]) -> MfaRules:
+            return rules_for(
+                *self._chosen_in(membership),
+                person=person,
+                wanted=wanted,
+                channels=channels,
+                has_no_us_number=has_no_us_number,
+            )
+
+        usual = rules(self.courier.channels)
+        if "sms" not in usual.methods or texts_stay or not self.sends.texts.is_spent:
+            return usual
+        # The day's money for text messages is gone: not shown, unless nothing else would be left and nobody may be mailed.
+        without = rules(self.courier.channels - {"sms"})
+        return usual if without.email_fallback and self.sends.texts.policy.when_spent == "wait" else without
+
+    @property
+    def why_mailed(self) -> str:
+        """Why a code came by email in an account of text messages, for the trail."""
+        return "texts_stopped" if self.sends.texts.is_spent else "no_us_number"
 
     def open_methods(self, membership: Membership) -> set[str]:
         """The methods that this account opens to this audience, whoever the person is."""
@@ -111,7 +131,12 @@ class Flow:
         """The next step, with its code on the way where it needs one that is not out yet."""
         step, _ = self.step(tx, attempt, visit)
         if isinstance(step, EnterCode | VerifyEmail):
-            self.exchange.ask(tx, self.question(attempt, step, visit))
+            if self.exchange.ask(tx, self.question(attempt, step, visit)).outcome is SendOutcome.TOO_MANY:
+                self._give_up_texts(attempt)
+                instead, _ = self.step(tx, attempt, visit)
+                if instead != step and isinstance(instead, EnterCode):
+                    self.exchange.ask(tx, self.question(attempt, instead, visit))
+                return instead
         elif isinstance(step, EnrolApp):
             self.apps.ensure_begun(tx, attempt.user_id, subject_id=attempt.id)
         return step
@@ -231,6 +256,13 @@ class Flow:
             attempt.pending_phone = None
         if proved.purpose != "verify_email" and (proved.channel == attempt.method or attempt.method is None):
             user.last_method = proved.channel
+
+    def _give_up_texts(self, attempt: LoginAttempt) -> None:
+        """The day's money went before this sign-in's message: it goes on by another way, if there is one, at once."""
+        if self.sends.texts.is_spent and attempt.start_rules is not None:
+            started = MfaRules.from_json(attempt.start_rules)
+            others = tuple(method for method in started.methods if method != "sms")
+            attempt.start_rules = replace(started, methods=others).as_json()
 
     def _chosen_in(self, membership: Membership) -> tuple[AudiencePolicy, Switch | None]:
         switch = switch_of(membership.account.mfa_for(membership.audience))

@@ -5,7 +5,7 @@ The page answers at once; no network call happens inside a transaction, and no j
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -33,6 +33,8 @@ class Courier:
     places: Places
     host: str
     support_email: str
+    #: Why nothing may be mailed to an address, or None: it bounced, and mailing on costs the good name of all our mail.
+    suppressed: Callable[[str], str | None] = lambda _: None
 
     @property
     def channels(self) -> frozenset[str]:
@@ -91,7 +93,9 @@ class Courier:
         return near(browser, self.places.here()) if browser else ""
 
     def deliver(self, name: str, channel: Channel, to: str, *, created_at: datetime, **values: str) -> Delivery:
-        """Render the message and hand it to its sender. Never inside a transaction."""
+        """Render the message and hand it to its sender, unless its address is suppressed. Never inside a transaction."""
+        if channel == "email" and (why := self.suppressed(to)) is not None:
+            return Delivery.refused(why)
         words = render(name, channel, host=self.host, support_email=self.support_email, **values)
         return self.senders[channel].send(
             Message(

@@ -28,6 +28,14 @@ class MessagingError(AuthsvcError):
     """The message could not be prepared."""
 
 
+class OnlyEmail(MessagingError):
+    """A text message was given to a sender of mail."""
+
+
+class OnlyText(MessagingError):
+    """A mail was given to a sender of text messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a sender is given. Its repr, and so a log line, shows neither the address nor the words.
@@ -73,6 +81,8 @@ class Delivery:
 
     outcome: Outcome
     reason: str = ""
+    #: With TRY_LATER: the answer was lost, so the next system may have taken it all the same.
+    maybe_taken: bool = False
 
     @classmethod
     def refused(cls, reason: str) -> Self:
@@ -80,9 +90,9 @@ class Delivery:
         return cls(Outcome.REFUSED, reason)
 
     @classmethod
-    def try_later(cls, reason: str) -> Self:
+    def try_later(cls, reason: str, *, maybe_taken: bool = False) -> Self:
         """What is wrong lies between us and the next system."""
-        return cls(Outcome.TRY_LATER, reason)
+        return cls(Outcome.TRY_LATER, reason, maybe_taken)
 
 
 DELIVERED = Delivery(Outcome.DELIVERED)

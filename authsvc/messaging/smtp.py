@@ -11,16 +11,15 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from authsvc.errors import ConfigurationError
-from authsvc.messaging.message import DELIVERED, Delivery, Message, MessagingError, why_unsendable
+from authsvc.messaging.message import DELIVERED, Delivery, Message, OnlyEmail, why_unsendable
+from authsvc.messaging.mime import mail_of
 from authsvc.settings import LOOPBACK
 
 CONNECT_TIMEOUT_S = 5.0
@@ -28,10 +27,6 @@ ANSWER_TIMEOUT_S = 5.0
 TOTAL_TIMEOUT_S = 10.0
 
 _ENHANCED_STATUS = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
-
-
-class OnlyEmail(MessagingError):
-    """A text message was given to the mail sender."""
 
 
 class Tls(StrEnum):
@@ -118,7 +113,7 @@ class SmtpSender:
             raise OnlyEmail
         if reason := why_unsendable(message):
             return Delivery.refused(reason)
-        mail = self._mail(message)
+        mail = mail_of(message, email_from=self._email_from)
         return self._converse(lambda connection: self._hand_over(connection, mail, message.to))
 
     def reach(self) -> Delivery:
@@ -141,18 +136,6 @@ class SmtpSender:
         except OSError as exc:
             # smtplib's other exceptions are OSErrors too. The class is named, not its text, which may quote the server.
             return Delivery.try_later(f"the mail server cannot be reached or broke off ({type(exc).__name__})")
-
-    def _mail(self, message: Message) -> EmailMessage:
-        mail = EmailMessage(policy=SMTP)
-        mail["From"] = Address(display_name=message.sender_name, addr_spec=self._email_from)
-        mail["To"] = Address(addr_spec=message.to)
-        mail["Subject"] = message.subject
-        mail["Date"] = message.created_at
-        mail["Message-ID"] = f"<{message.key}@{self._domain}>"
-        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
-        mail.set_content(message.text)
-        mail.add_alternative(message.html, subtype="html")
-        return mail
 
     def _open(self, watchdog: _Watchdog) -> _Connection:
         return _Connection(

@@ -21,6 +21,7 @@ from authsvc.mfa.models import Challenge
 from authsvc.policy.schema import MfaPolicy
 from authsvc.throttle import AddressWindows, Throttle, Wait
 from authsvc.throttle.lockout import Pauses
+from authsvc.throttle.sends import SendLimits
 from authsvc.web import facts
 
 CODE_PAUSE = "codes"
@@ -82,6 +83,7 @@ class CodeExchange:
     codes: OneTimeCodes
     courier: Courier
     throttle: Throttle
+    sends: SendLimits
     windows: AddressWindows
     pauses: Pauses
     clock: Clock
@@ -128,6 +130,7 @@ class CodeExchange:
         check = self.codes.verify(tx, challenge.id, typed=digits)
         if check.outcome is CodeOutcome.ACCEPTED:
             self.throttle.give_back(tx, "code_per_user", question.user_id)
+            self.sends.answered(tx, channel=question.channel, target=question.target)
             self.audit.record(tx, Event.CODE_ACCEPTED, **about, **question.named)
         elif check.outcome is CodeOutcome.EXHAUSTED:
             self.pauses.begin(tx, CODE_PAUSE, question.user_id, lasts=self.policy.last_try_pause)
@@ -182,8 +185,4 @@ class CodeExchange:
     def _take_send_slots(self, tx: Session, question: Question) -> Wait | None:
         if not question.may_send:
             return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
-        if (wait := self.throttle.take(tx, "send_per_destination", question.target)) is not None:
-            return wait
-        if (wait := self.throttle.take(tx, "send_per_user", question.user_id)) is not None:
-            self.throttle.give_back(tx, "send_per_destination", question.target)
-        return wait
+        return self.sends.take(tx, channel=question.channel, target=question.target, user_id=question.user_id)

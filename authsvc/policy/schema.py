@@ -17,6 +17,7 @@ from authsvc.policy.values import (
     HOUR,
     MINUTE,
     SECOND,
+    Dollars,
     Duration,
     Rate,
     Rates,
@@ -41,6 +42,7 @@ LimitName = Literal[
     "send_per_destination",
     "send_per_user",
     "send_per_address",
+    "send_per_phone_prefix",
     "verify_mail_per_user",
     "reset_per_user",
     "reset_per_address",
@@ -344,6 +346,7 @@ class Limits(Section):
     send_per_destination: Rates
     send_per_user: Rates
     send_per_address: Rates
+    send_per_phone_prefix: Rates
     verify_mail_per_user: Rates
     reset_per_user: Rates
     reset_per_address: Rates
@@ -382,11 +385,29 @@ class WrongPasswordPolicy(Section):
         return value
 
 
+class TextPolicy(Section):
+    """What text messages may cost, and when a phone prefix is taken for one that only collects them."""
+
+    price: Dollars = Field(ge=0)
+    daily_budget: Dollars = Field(ge=0)
+    when_spent: Literal["email", "wait"]
+    judged_after: int = Field(ge=1, le=10_000)
+    least_answered: int = Field(ge=0, le=100)
+
+    @field_validator("daily_budget")
+    @classmethod
+    def _pays_for_one(cls, value: int, info: ValidationInfo) -> int:
+        if "price" in info.data and value < info.data["price"]:
+            raise ValueError("must pay for one message at least; AUTHSVC_SMS_URL=none: switches text messages off")
+        return value
+
+
 class ThrottlePolicy(Section):
     """throttle.yaml: how often is too often."""
 
     version: Literal["authsvc/throttle/1"] = Field(alias="schema")
     wrong_passwords: WrongPasswordPolicy
+    text_messages: TextPolicy
     limits: Limits
 
     def rates(self, name: LimitName) -> tuple[Rate, ...]:

@@ -15,6 +15,7 @@ UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 
 # [0-9], not \d, which also takes digits of other scripts. The length keeps the largest value far below timedelta.max.
 DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([dhms])")
+_DOLLARS = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?")
 _RATE = re.compile(r"([1-9][0-9]{0,6}) per ([0-9]+[a-z])(?: burst ([1-9][0-9]{0,6}))?")
 
 
@@ -69,6 +70,23 @@ def parse_rate(text: str) -> Rate:
     return rate
 
 
+def parse_dollars(text: str) -> int:
+    """The millionths of a dollar that "0.0075" means: whole numbers, for money is counted exactly.
+
+    Raises: ValueError with a sentence for the author.
+    """
+    match = _DOLLARS.fullmatch(text)
+    if match is None:
+        raise ValueError('must be an amount in quotes, as in "0.0075" or "100"')
+    return int(match[1]) * 1_000_000 + int((match[2] or "0").ljust(6, "0"))
+
+
+def _dollars(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError('must be an amount in quotes, as in "0.0075" or "100"')
+    return parse_dollars(value) if isinstance(value, str) else value
+
+
 def _duration(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError(f"needs a unit: write a unit after the number, as in {value}s or {value}m")
@@ -109,6 +127,8 @@ def region(value: str) -> str:
     return value
 
 
+#: Millionths of a US dollar.
+Dollars = Annotated[int, BeforeValidator(_dollars)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Rates = Annotated[tuple[Annotated[InstanceOf[Rate], BeforeValidator(_rate)], ...], AfterValidator(_one_rate_per_window)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,3 +34,18 @@ class ThrottleBucket(Base):
     rate: Mapped[str] = mapped_column(String(64), primary_key=True)
     key_digest: Mapped[Digest] = mapped_column(primary_key=True)
     empty_at_us: Mapped[int] = mapped_column(BigInteger)
+
+
+class TextTally(Base):
+    """What one day's text messages come to: the money of all, or the messages to one phone prefix. See throttle/texts.py."""
+
+    __tablename__ = "text_tally"
+
+    #: UTC.
+    day: Mapped[date] = mapped_column(primary_key=True)
+    #: Empty: the money.
+    prefix_digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    #: Millionths of a dollar, or messages.
+    spent: Mapped[int] = mapped_column(BigInteger)
+    #: How many of the messages were answered with their code.
+    verified: Mapped[int] = mapped_column(default=0)

@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import func, select, update
 
+from authsvc.aws import AwsClients
 from authsvc.crypto.seal import Sealer
 from authsvc.db import Database
 from authsvc.keyring.errors import KeyUnreadable, KmsUnavailable
@@ -260,12 +261,12 @@ def test_a_long_text_is_hashed_here_and_a_wrong_signature_is_held_back(aws: str)
     client, arn, data = kms(aws), f"arn:aws:kms:{REGION}:111122223333:key/k", b"x" * (LARGEST_MESSAGE + 1)
     digest = hashlib.sha256(data).digest()
 
-    class Here(Kms):
-        def _client(self, region: str) -> Any:
+    class Here(AwsClients):
+        def client(self, region: str = "") -> Any:
             assert region == REGION
             return client
 
-    key = KmsEcKey(Here(), arn, "ES256", own.public_key())  # type: ignore[arg-type]
+    key = KmsEcKey(Kms(clients=Here("kms")), arn, "ES256", own.public_key())  # type: ignore[arg-type]
     asked = {"KeyId": arn, "Message": digest, "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
     with Stubber(client) as stub:
         for signer in (own, other):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import TypeVar
 
 from tests.support.processes import poll, running
 
@@ -95,10 +96,69 @@ class _GateHandler(BaseHTTPRequestHandler):
         """Nothing on the test's standard error."""
 
 
+class TextGateway(ThreadingHTTPServer):
+    """AWS End User Messaging, which moto does not play: takes text messages, or answers what the test says."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _TextGatewayHandler)
+        self.port = int(self.server_address[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.taken: list[dict[str, object]] = []
+        self.asked = 0
+        #: Status and body of the next answers; None: the message is taken.
+        self.refusal: tuple[int, dict[str, object]] | None = None
+
+    def answer(self, target: str, asked: dict[str, object]) -> tuple[int, dict[str, object]]:
+        """What AWS says to this."""
+        self.asked += 1
+        if self.refusal is not None:
+            return self.refusal
+        if target != "PinpointSMSVoiceV2.SendTextMessage":
+            return 400, {"__type": "UnknownOperationException"}
+        self.taken.append(asked)
+        return 200, {"MessageId": f"message-{len(self.taken)}"}
+
+
+class _TextGatewayHandler(BaseHTTPRequestHandler):
+    server: TextGateway
+
+    def do_POST(self) -> None:
+        """AWS JSON 1.0: the operation is a header, the rest one object."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        status, answer = self.server.answer(self.headers.get("X-Amz-Target", ""), asked)
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+        """Nothing on the test's standard error."""
+
+
+@contextmanager
+def text_gateway() -> Iterator[TextGateway]:
+    """An End User Messaging of this test alone."""
+    with _served(TextGateway()) as opened:
+        yield opened
+
+
 @contextmanager
 def gate(behind: str) -> Iterator[Gate]:
     """A gate before the server at `behind`."""
-    with Gate(behind) as opened:
+    with _served(Gate(behind)) as opened:
+        yield opened
+
+
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
+
+
+@contextmanager
+def _served(server: Server) -> Iterator[Server]:
+    with server as opened:
         thread = Thread(target=opened.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

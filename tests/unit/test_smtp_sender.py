@@ -21,10 +21,10 @@ from aiosmtpd.smtp import Envelope
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from authsvc.messaging.message import DELIVERED, Delivery, Message, Outcome
+from authsvc.messaging.message import DELIVERED, Delivery, Message, OnlyEmail, Outcome
 from authsvc.messaging.render import render
 from authsvc.messaging.senders import sender_for
-from authsvc.messaging.smtp import OnlyEmail, SmtpSender, SmtpServer, Tls
+from authsvc.messaging.smtp import SmtpSender, SmtpServer, Tls
 from tests.support import mail_servers
 from tests.support.mail_servers import Behaviour, Inbox, bare_server, certificate, mail_server, parsed, serving
 from tests.support.processes import free_port

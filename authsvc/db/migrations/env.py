@@ -7,7 +7,7 @@ from alembic import context
 from sqlalchemy import text
 
 from authsvc.db.base import UtcDateTime
-from authsvc.db.engine import make_engine
+from authsvc.db.engine import PATIENT_S, make_engine
 
 #: Any number; the same in every release, so that two deployments never migrate at once.
 LOCK = 7_204_511
@@ -22,7 +22,7 @@ def render(kind: str, item: object, _context: object) -> str | Literal[False]:
 
 def run() -> None:
     """Run what was asked for."""
-    engine = make_engine(context.config.attributes["url"], pool=1)
+    engine = make_engine(context.config.attributes["url"], pool=1, statement_s=PATIENT_S)
     # By name: the tables stand above this package, and only this run needs them all.
     metadata = import_module("authsvc.tables").metadata
     try:
