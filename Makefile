@@ -11,7 +11,7 @@ PYTEST := $(PY) -m pytest -n logical --maxprocesses 8 --dist worksteal
 DJLINT := $(VENV)/bin/djlint --lint --profile jinja --quiet --allow-empty-input --per-file-ignores 'authsvc/messaging/' H021
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast coverage lint bench migration lock clean
+.PHONY: help run test test-fast faults coverage lint bench migration lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite on real serv
 
 test-fast: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run what needs no servers: unit and house
 	@$(PY) -m pytest tests/unit tests/house $(ARGS)
+
+faults: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the races and faults as often as security.md asks; ARGS="-k tn06" for a part
+	@$(PY) -m tests.support.install
+	@AUTHSVC_TEST_FAULTS=full $(PYTEST) -o faulthandler_timeout=1800 tests/faults $(ARGS)
 
 coverage: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite and show which branches no test takes
 	@$(PY) -m tests.support.install

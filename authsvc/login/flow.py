@@ -24,7 +24,7 @@ from authsvc.login.next_step import EnrolApp, EnrolPhone, EnterCode, Known, Prog
 from authsvc.messaging.courier import Courier
 from authsvc.mfa.challenge import CodeCheck, CodeOutcome, OneTimeCodes, clean
 from authsvc.mfa.enrolment import AuthenticatorApps
-from authsvc.mfa.exchange import ADDRESS_PAUSE, CODE_PAUSE, CodeThrottled, Sending, SendOutcome
+from authsvc.mfa.exchange import ADDRESS_PAUSE, CODE_PAUSE, CodeThrottled, Sending, SendOutcome, take_send_slots
 from authsvc.mfa.models import Challenge
 from authsvc.mfa.rules import MfaRules, Person, Switch, Wanted, methods_of, person_of, rules_for, switch_of
 from authsvc.policy.schema import AudiencePolicy, MfaPolicy
@@ -305,11 +305,8 @@ class Flow:
     def _take_send_slots(self, tx: Session, attempt: LoginAttempt, target: str, visit: Visit) -> Wait | None:
         if not visit.may_send:
             return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
-        if (wait := self.throttle.take(tx, "send_per_destination", target)) is not None:
-            return wait
-        if (wait := self.throttle.take(tx, "send_per_user", attempt.user_id)) is not None:
-            self.throttle.give_back(tx, "send_per_destination", target)
-        return wait
+        account_id = self._account_id(attempt)
+        return take_send_slots(tx, self.throttle, target, user_id=attempt.user_id, account_id=account_id)
 
     def _wanted_code(self, attempt: LoginAttempt, step: EnterCode | VerifyEmail) -> tuple[str, str, str]:
         """(purpose, channel, target) of the code this step waits for."""

@@ -12,6 +12,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from authsvc.accounts.queries import count_members
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.db import after_commit
@@ -173,8 +174,20 @@ class CodeExchange:
     def _take_send_slots(self, tx: Session, question: Question) -> Wait | None:
         if not question.may_send:
             return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
-        if (wait := self.throttle.take(tx, "send_per_destination", question.target)) is not None:
-            return wait
-        if (wait := self.throttle.take(tx, "send_per_user", question.user_id)) is not None:
-            self.throttle.give_back(tx, "send_per_destination", question.target)
+        return take_send_slots(
+            tx, self.throttle, question.target, user_id=question.user_id, account_id=question.account_id
+        )
+
+
+def take_send_slots(tx: Session, throttle: Throttle, target: str, *, user_id: str, account_id: str) -> Wait | None:
+    """Take the slots for one code: of its destination, of the person, of the account in whose name it goes (security.md 5)."""
+    if (wait := throttle.take(tx, "send_per_destination", target)) is not None:
         return wait
+    if (wait := throttle.take(tx, "send_per_user", user_id)) is not None:
+        throttle.give_back(tx, "send_per_destination", target)
+        return wait
+    members = count_members(tx, account_id)
+    if (wait := throttle.take(tx, "send_per_account_member", account_id, times=members)) is not None:
+        throttle.give_back(tx, "send_per_destination", target)
+        throttle.give_back(tx, "send_per_user", user_id)
+    return wait

@@ -40,6 +40,7 @@ LimitName = Literal[
     "code_per_address",
     "send_per_destination",
     "send_per_user",
+    "send_per_account_member",
     "send_per_address",
     "verify_mail_per_user",
     "reset_per_user",
@@ -320,6 +321,7 @@ class Limits(Section):
     code_per_address: Rates
     send_per_destination: Rates
     send_per_user: Rates
+    send_per_account_member: Rates
     send_per_address: Rates
     verify_mail_per_user: Rates
     reset_per_user: Rates
