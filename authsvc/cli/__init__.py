@@ -14,6 +14,7 @@ from authsvc.cli.client import client
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
 from authsvc.cli.keys_rehearse import rehearse
+from authsvc.cli.keys_reseal import reseal
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
 from authsvc.cli.members import member
@@ -54,6 +55,6 @@ def main(ctx: click.Context) -> None:
 
 for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
     main.add_command(command)
-for command in (status, withdraw, rehearse):
+for command in (status, withdraw, rehearse, reseal):
     keys.add_command(command)
 policy.add_command(explain_policy)
