@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
 from authsvc.accounts.models import Account, Audience, EmailAddress, Membership, User
@@ -31,11 +33,49 @@ def user_by_email(tx: Session, typed: str) -> User | None:
     )
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """Of the person with an address: what a password is compared with, and the accounts they are in."""
+
+    user_id: str
+    password_hash: str | None
+    password_changed_at: datetime | None
+    account_ids: tuple[str, ...]
+
+
+def credentials_of(tx: Session, typed: str) -> Credentials | None:
+    """Whose password it would be. One statement, whoever it is and also when it is nobody (security.md LG-02)."""
+    if not typed.strip().isprintable():
+        return None
+    rows = tx.execute(
+        select(User.id, User.password_hash, User.password_changed_at, Membership.account_id)
+        .join(EmailAddress, EmailAddress.user_id == User.id)
+        .outerjoin(Membership, Membership.user_id == User.id)
+        .where(EmailAddress.canonical == canonical_email(typed))
+    ).all()
+    if not rows:
+        return None
+    accounts = tuple(sorted({row.account_id for row in rows if row.account_id is not None}))
+    return Credentials(rows[0].id, rows[0].password_hash, rows[0].password_changed_at, accounts)
+
+
 def account_by_slug(tx: Session, slug: str) -> Account | None:
     """The account with this slug; whatever text a link may hold."""
     if not slug.isprintable():
         return None
     return tx.scalars(select(Account).where(Account.slug == slug)).one_or_none()
+
+
+def count_members(tx: Session, account_id: str) -> int:
+    """How many people may enter this account, of either audience; one at least."""
+    found = tx.scalar(
+        select(func.count()).where(
+            Membership.account_id == account_id,
+            Membership.accepted_at.is_not(None),
+            Membership.deactivated_at.is_(None),
+        )
+    )
+    return found or 1
 
 
 def lock_account(tx: Session, account_id: str) -> None:

@@ -218,7 +218,7 @@ FIELDS: dict[Event, frozenset[str]] = {
     Event.KEY_WITHDRAWN: frozenset({"algorithm", "kid", "successor"}),
     Event.KEYS_ENDED: frozenset({"kid", "sessions", "families", "clients", "devices"}),
     Event.KEYS_REHEARSED: frozenset({"algorithm", "kid", "verifiers", "accepted"}),
-    Event.KEYS_RESEALED: frozenset({"resealed"}),
+    Event.KEYS_RESEALED: frozenset({"resealed", "apps"}),
     Event.KEYS_RESTORED: frozenset({"keys", "lost"}),
     Event.RESTORE_CLEANED: frozenset(
         {

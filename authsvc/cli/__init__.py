@@ -16,6 +16,7 @@ from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
 from authsvc.cli.doctor import doctor
 from authsvc.cli.keys_rehearse import rehearse
+from authsvc.cli.keys_reseal import reseal
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
 from authsvc.cli.members import member
@@ -59,7 +60,7 @@ for command in (serve, demo, worker, migrate, apply, account, member, client, ke
     main.add_command(command)
 for command in (doctor, suppression):
     main.add_command(command)
-for command in (status, withdraw, rehearse):
+for command in (status, withdraw, rehearse, reseal):
     keys.add_command(command)
 for command in (tail, search):
     audit.add_command(command)

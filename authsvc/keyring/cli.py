@@ -1,6 +1,6 @@
 """`authsvc keys`: what an operator sees of the ring, and the ways to change it that concern the ring alone.
 
-What looks at sessions and services as well (`status`, `withdraw`, `rehearse`) stands in authsvc/cli/.
+What looks at people and services as well (`status`, `withdraw`, `rehearse`, `reseal`) stands in authsvc/cli/.
 """
 
 from __future__ import annotations
@@ -139,27 +139,6 @@ def rotate(needs: Needs, alg: str, at_once: bool, yes: bool, as_json: bool) -> N
     click.echo("\n\n".join(rotation_as_text(rotation, rules) for rotation in rotations))
     click.echo(f"\nRunning processes notice within {span(ring.home.noticed_within)}; restart nothing.")
     click.echo(f"Back up {ring.home.place} and, in another place, AUTHSVC_SECRET.")
-
-
-@keys.command()
-@as_json_option
-@click.pass_obj
-def reseal(needs: Needs, as_json: bool) -> None:
-    """Seal every private key with the first secret of AUTHSVC_SECRET, so that the ring needs no other one."""
-    with one_sentence():
-        ring = open_ring(needs)
-        anew, already = ring.reseal(Sealer(needs.settings.secrets[:1], "keyring"))
-    if anew:
-        record(needs, Event.KEYS_RESEALED, resealed=anew)
-    if as_json:
-        click.echo(json.dumps({"resealed": anew, "already": already}))
-        return
-    click.echo(f"{counted(anew, 'key')} sealed anew, {counted(already, 'key')} already sealed with the first secret.")
-    if len(needs.settings.secrets) > 1:
-        click.echo(
-            "The keys need the first secret alone now. Leave the last one in the list: sessions, remembered devices,\n"
-            "refresh tokens, client secrets and pairwise subjects are kept as digests under it."
-        )
 
 
 @keys.command()

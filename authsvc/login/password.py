@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import Membership, User
-from authsvc.accounts.queries import canonical_email, user_by_email
+from authsvc.accounts.queries import canonical_email, credentials_of
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.login.attempt import Attempts
@@ -90,17 +90,18 @@ class PasswordStep:
         A browser the person has used before has a bucket of its own: a stranger cannot lock the owner out (LG-06), and
         neither can a colleague behind the same address or a spray over everybody (promise P12, LG-07).
         """
-        user = user_by_email(tx, typed_email)
-        lane, is_known = canonical_email(typed_email), False
-        if user and self.browsers.is_known(tx, user.id, browser_secret):
-            lane, is_known = lane_of(lane, self.browsers.digest(browser_secret or "")), True
-        user_id = user.id if user else None
+        user = credentials_of(tx, typed_email)
+        lane, user_id = canonical_email(typed_email), user.user_id if user else None
+        # Asked for nobody as well: what an unknown address costs is what a known one costs (LG-02).
+        if is_known := self.browsers.is_known(tx, user_id or "", browser_secret):
+            lane = lane_of(lane, self.browsers.digest(browser_secret or ""))
         if not is_known and (wait := full_address or self.spray.shedding(tx)) is not None:
             return self._throttled(tx, wait, user_id)
         if (wait := self.wrong.take(tx, lane)) is not None:
             return self._throttled(tx, wait, user_id)
         taken: list[tuple[LimitName, str]] = []
-        for key in [] if is_known else _accounts_of(user) or [lane]:
+        # An address that nobody has counts for an account of its own.
+        for key in () if is_known else (user.account_ids if user else ()) or (lane,):
             if (wait := self.throttle.take(tx, "password_per_account", key)) is not None:
                 self.wrong.give_back(tx, lane)
                 for earlier in taken:
@@ -132,13 +133,11 @@ class PasswordStep:
         account_slug: str | None,
     ) -> Wrong | NoAccess | Proved:
         """Record what the comparison said. `new_hash`: the same password under the present costs, where they changed."""
-        user = tx.get(User, begun.user_id) if begun.user_id else None
-        if user is not None and user.password_changed_at != begun.password_changed_at:
-            right = False
-        if not right or user is None or user.password_hash is None:
-            self.audit.record(
-                tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason="wrong" if user else "unknown_person"
-            )
+        # Read only for a right one, so that a wrong one costs the same for everybody (LG-02).
+        user = tx.get(User, begun.user_id) if right and begun.user_id else None
+        if user is None or user.password_hash is None or user.password_changed_at != begun.password_changed_at:
+            reason = "wrong" if begun.user_id else "unknown_person"
+            self.audit.record(tx, Event.PASSWORD_WRONG, user_id=begun.user_id, reason=reason)
             self.spray.note(tx, password)
             return Wrong()
         entered = [m for m in user.memberships if m.accepted_at is not None]
@@ -177,11 +176,6 @@ class PasswordStep:
 def lane_of(canonical: str, browser_digest: str) -> str:
     """The lane of one person on a browser they have used before (security.md LG-06)."""
     return f"{canonical} {browser_digest}"
-
-
-def _accounts_of(user: User | None) -> list[str]:
-    """The accounts whose limit a try counts for. An address that nobody has counts for one of its own: the same work (LG-02)."""
-    return sorted({membership.account_id for membership in user.memberships}) if user else []
 
 
 def _no_access(candidates: list[Membership], slug: str | None) -> NoAccess:

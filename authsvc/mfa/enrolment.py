@@ -118,7 +118,7 @@ class AuthenticatorApps:
         tx.merge(
             AuthenticatorApp(
                 user_id=user.id,
-                secret_sealed=self.sealer.seal(totp.secret.encode(), where=_where(user.id)),
+                secret_sealed=self.sealer.seal(totp.secret.encode(), where=sealed_as(user.id)),
                 created_at=now,
                 confirmed_at=now,
                 last_step=step,
@@ -140,7 +140,7 @@ class AuthenticatorApps:
         app = self.current(tx, user_id)
         if app is None:
             return OwnCode.WRONG
-        step = self._step(self._totp(app.secret_sealed, where=_where(user_id)), typed)
+        step = self._step(self._totp(app.secret_sealed, where=sealed_as(user_id)), typed)
         if step is None:
             return OwnCode.WRONG
         spent = tx.execute(
@@ -209,7 +209,8 @@ def has_app(tx: Session, user_id: str) -> bool:
     return tx.scalar(found) is not None
 
 
-def _where(user_id: str) -> str:
+def sealed_as(user_id: str) -> str:
+    """What the key of this person's app is bound to, so that it opens in no other row."""
     return f"authenticator_app/secret/{user_id}"
 
 

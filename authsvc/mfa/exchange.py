@@ -12,6 +12,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from authsvc.accounts.queries import count_members
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.db import after_commit
@@ -185,4 +186,11 @@ class CodeExchange:
     def _take_send_slots(self, tx: Session, question: Question) -> Wait | None:
         if not question.may_send:
             return Wait("send_per_address", self.clock.now() + ADDRESS_PAUSE)
-        return self.sends.take(tx, channel=question.channel, target=question.target, user_id=question.user_id)
+        return self.sends.take(
+            tx,
+            channel=question.channel,
+            target=question.target,
+            user_id=question.user_id,
+            account_id=question.account_id,
+            members=count_members(tx, question.account_id),
+        )

@@ -41,6 +41,7 @@ LimitName = Literal[
     "code_per_address",
     "send_per_destination",
     "send_per_user",
+    "send_per_account_member",
     "send_per_address",
     "send_per_phone_prefix",
     "verify_mail_per_user",
@@ -345,6 +346,7 @@ class Limits(Section):
     code_per_address: Rates
     send_per_destination: Rates
     send_per_user: Rates
+    send_per_account_member: Rates
     send_per_address: Rates
     send_per_phone_prefix: Rates
     verify_mail_per_user: Rates

@@ -39,12 +39,15 @@ class Throttle:
     digester: Digester
     clock: Clock
 
-    def take(self, tx: Session, limit: LimitName, key: str) -> Wait | None:
-        """Take one slot of every rate of `limit` for `key`, or none of them. None: taken."""
+    def take(self, tx: Session, limit: LimitName, key: str, *, times: int = 1) -> Wait | None:
+        """Take one slot of every rate of `limit` for `key`, or none of them. None: taken.
+
+        `times`: the key stands for so many, each with those rates.
+        """
         now_us = (self.clock.now() - datetime.fromtimestamp(0, UTC)) // _US
         digest = self.digester.digest(f"throttle/{limit}", key)
         taken: list[Rate] = []
-        for rate in self.policy.rates(limit):
+        for rate in (_times(rate, times) for rate in self.policy.rates(limit)):
             if not _take(tx, limit, rate, digest, now_us):
                 for earlier in taken:
                     _give_back(tx, limit, earlier, digest)
@@ -74,6 +77,10 @@ class Throttle:
         digest = self.digester.digest(f"throttle/{limit}", key)
         for rate in self.policy.rates(limit):
             _give_back(tx, limit, rate, digest)
+
+
+def _times(rate: Rate, times: int) -> Rate:
+    return Rate(rate.count * times, rate.per, rate.burst and rate.burst * times)
 
 
 def _interval_us(rate: Rate) -> int:

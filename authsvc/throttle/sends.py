@@ -13,18 +13,24 @@ from authsvc.throttle.texts import TextLimits, prefix_of
 
 @dataclass(frozen=True)
 class SendLimits:
-    """Per destination and person, and for text messages per phone prefix and by their price."""
+    """Per destination, person and account, and for text messages per phone prefix and by their price (security.md 5)."""
 
     throttle: Throttle
     texts: TextLimits
     audit: AuditLog
 
-    def take(self, tx: Session, *, channel: str, target: str, user_id: str) -> Wait | None:
-        """Take a slot of each for one code; None: taken."""
+    def take(
+        self, tx: Session, *, channel: str, target: str, user_id: str, account_id: str, members: int
+    ) -> Wait | None:
+        """Take a slot of each for one code; None: taken. An account with `members` people may send so many times more."""
         if (wait := self.throttle.take(tx, "send_per_destination", target)) is not None:
             return wait
         if (wait := self.throttle.take(tx, "send_per_user", user_id)) is not None:
             self.throttle.give_back(tx, "send_per_destination", target)
+            return wait
+        if (wait := self.throttle.take(tx, "send_per_account_member", account_id, times=members)) is not None:
+            self.throttle.give_back(tx, "send_per_destination", target)
+            self.throttle.give_back(tx, "send_per_user", user_id)
             return wait
         if channel != "sms":
             return None

@@ -157,4 +157,4 @@ def test_a_new_secret_takes_over_every_key(operator: Operator, in_folder: Operat
         each.service.pass_time(seconds=10)
         assert "AUTHSVC_SECRET" in str(each.ring.problem)  # a process that was not restarted with the new one
         assert verifies(each.ring, token)
-    assert [row.fields for row in operator.service.events("key.resealed")] == [{"resealed": 2}] * 2
+    assert [row.fields for row in operator.service.events("key.resealed")] == [{"resealed": 2, "apps": 0}] * 2

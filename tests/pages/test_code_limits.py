@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 
 from werkzeug.test import Client
 
 from authsvc.audit import Event
+from authsvc.policy.values import parse_rate
 from tests.support.journey import Person
-from tests.support.service import DANA, DANAS_PHONE, Service
+from tests.support.service import DANA, DANAS_PHONE, Service, shipped_policies
 
 STOPPED = "For safety we stopped this sign-in. Start again at 4:46 PM EST."
 
@@ -195,3 +198,30 @@ def test_mf_04_of_parallel_wrong_codes_on_the_page_five_are_compared(service: Se
     assert post(code, "203.0.113.99") == 429
     assert service.events(Event.SESSION_STARTED) == []
     assert len(service.events(Event.CODE_WRONG)) + len(service.events(Event.CODE_TRIES_EXHAUSTED)) == 5
+
+
+def test_mf_24_an_account_sends_so_many_codes_for_each_of_its_members(service_with: Callable[..., Service]) -> None:
+    """Ten an hour for each, whoever gets them: here two, for two people, and for three in the next hour."""
+    limits = shipped_policies().throttle.limits.model_copy(
+        update={"send_per_account_member": (parse_rate("2 per 1h"),)}
+    )
+    throttle = shipped_policies().throttle.model_copy(update={"limits": limits})
+    service = service_with(policies=replace(shipped_policies(), throttle=throttle))
+    account, other = service.account(mfa="email"), service.account("harborview", mfa="email")
+    people = [f"{name}@northgate.example" for name in ("dana", "priya", "theo")]
+    for email in people[:2]:
+        service.member(account, email, phone=None)
+    service.member(account, "lee@northgate.example", phone=None, accepted=False)
+    service.member(other, "marcus@harborview.example", phone=None)
+
+    def sent(email: str) -> bool:
+        person = service.person()
+        service.sign_in(person, email)
+        return "We sent a 6-digit code" in person.here.text
+
+    assert [sent(people[0]) for _ in range(3)] + [sent(people[1])] == [True] * 4
+    assert [sent(people[1]), sent(people[0])] == [False, False]
+    assert sent("marcus@harborview.example")
+    service.member(account, people[2], phone=None)
+    service.pass_time(hours=1)
+    assert [sent(email) for email in (*people, *people, people[2])] == [True] * 6 + [False]

@@ -155,8 +155,8 @@ def test_what_each_page_asks_of_the_database(service: Service) -> None:
     bounds = {
         "GET /sign-in": 0,
         "GET /sign-in?account": 2,
-        "POST /sign-in unknown": 3,
-        "POST /sign-in wrong": 9,
+        "POST /sign-in unknown": 8,
+        "POST /sign-in wrong": 8,
         "POST /sign-in right": 24,
         "GET /sign-in/code": 6,
         "POST /sign-in/code wrong": 12,
