@@ -6,7 +6,10 @@ import pytest
 from werkzeug.test import Client
 
 from authsvc.db import DatabaseUnavailable
+from tests.support.databases import ON_SQLITE
 from tests.support.service import ISSUER, Service
+
+pytestmark = ON_SQLITE
 
 BASE = {"base_url": ISSUER}
 SECURE_HEADERS = {
