@@ -10,11 +10,13 @@ from authsvc.accounts.api_scopes import API_SCOPES
 from authsvc.api.operations import OPERATIONS
 from tests.api.conftest import World
 from tests.support.api import published
+from tests.support.databases import ON_SQLITE
 from tests.support.service import ISSUER
 
 OWN = "/api/openapi.json"
 
 
+@ON_SQLITE
 def test_the_document_is_openapi_3_1_and_for_anybody(world: World) -> None:
     """Valid by the specification's own schema; served without a token, as it was made."""
     answer = world.service.machine().get(OWN, base_url=ISSUER)
@@ -23,6 +25,7 @@ def test_the_document_is_openapi_3_1_and_for_anybody(world: World) -> None:
     OpenAPIV31SpecValidator(published()).validate()  # type: ignore[arg-type]
 
 
+@ON_SQLITE
 def test_every_route_is_in_the_document_and_every_operation_a_route(world: World) -> None:
     """Both ways; ids of operations are used once, and their scopes are those of discovery."""
     routes = {

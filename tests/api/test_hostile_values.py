@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from authsvc.api.operations import OPERATIONS
 from tests.api.conftest import World
 from tests.support.api import Machine
+from tests.support.databases import ON_POSTGRESQL
+
+pytestmark = ON_POSTGRESQL
 
 #: Fields and parameters that are there, and one that is not.
 NAMES = (

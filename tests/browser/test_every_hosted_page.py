@@ -169,7 +169,7 @@ def test_every_hosted_page(service: Service, open_page: Callable[..., Page]) -> 
     account = service.account(mfa="email")
     service.member(account, DANA)
     jo = service.member(account, JO, accepted=False, verified=False, password=None, phone=None)
-    service.member(service.account("westgate", mfa="email+sms"), PRIYA, verified=False, phone=None)
+    service.member(service.account("westgate", mfa="email+sms", accent="#ffd400"), PRIYA, verified=False, phone=None)
     service.member(service.account("eastgate", mfa="totp"), THEO, phone=None)
     with service.services.database.transaction() as tx:
         invitation = service.services.invitations.issue(tx, tx.get_one(Membership, jo.id), invited_by=None)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from werkzeug.test import Client
 
+from tests.support.databases import ON_SQLITE
 from tests.support.service import ISSUER, Service
+
+pytestmark = ON_SQLITE
 
 BASE = {"base_url": ISSUER}
 SECURE_HEADERS = {

@@ -7,8 +7,11 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from authsvc.sessions.models import BrowserSession
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Person
 from tests.support.service import DANA, ISSUER, PASSWORD, Service, pkce
+
+pytestmark = ON_SQLITE
 
 TOO_OLD = "This page was open too long"
 FOREIGN = [

@@ -14,8 +14,11 @@ from authsvc.accounts.models import Membership, User
 from authsvc.app import create_app
 from authsvc.audit import Event
 from authsvc.crypto.passwords import Passwords
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Person
 from tests.support.service import DANA, PASSWORD, Service
+
+pytestmark = ON_SQLITE
 
 LONG = "quiet harbor " * 19 + "maple lan"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from tests.support.databases import ON_SQLITE
 from tests.support.service import CALLBACK, DANA, PASSWORD, PORTAL, Service, pkce
+
+pytestmark = ON_SQLITE
 
 
 def test_a_tab_left_open_goes_on_when_another_has_finished(service: Service) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.databases import ON_SQLITE
 from tests.support.links import NEW_PASSWORD, newest_link
 from tests.support.service import DANA, ISSUER, PASSWORD, Service
+
+pytestmark = ON_SQLITE
 
 NOBODY = "nobody@northgate.example"
 

@@ -9,8 +9,11 @@ from typing import Any
 from sqlalchemy import event
 from werkzeug.test import TestResponse
 
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Person
 from tests.support.service import DANA, PASSWORD, PORTAL, Service, pkce
+
+pytestmark = ON_SQLITE
 
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -9,8 +9,11 @@ import pytest
 from authsvc.accounts.models import Membership
 from authsvc.sessions import levels
 from tests.support.authenticator import app_of
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Person
 from tests.support.service import DANA, Service, pkce
+
+pytestmark = ON_SQLITE
 
 
 def remembered(service: Service) -> tuple[Person, Membership]:

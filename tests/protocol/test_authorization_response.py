@@ -12,7 +12,10 @@ from werkzeug.test import TestResponse
 
 from authsvc.web.page import SUPPORT_EMAIL
 from tests.protocol.portal import AUTHORIZE, TWO_STEP, Portal, body, sent_back
+from tests.support.databases import ON_SQLITE
 from tests.support.service import CALLBACK, ISSUER, Service
+
+pytestmark = ON_SQLITE
 
 EVIL = "evil.example"
 #: Every way a proxy or a client can name another host.

@@ -12,8 +12,11 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.test import TestResponse
 
 from tests.protocol.portal import AUTHORIZE, Portal, body, sent_back
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Form, _Reader
 from tests.support.service import CALLBACK, ISSUER, PORTAL, Service
+
+pytestmark = ON_SQLITE
 
 BAD_STATE = ("a\nb", "a\r\nb", "\0", "\r")
 

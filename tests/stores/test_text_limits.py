@@ -91,7 +91,9 @@ def test_thirty_codes_an_hour_go_to_one_prefix(service_with: Make) -> None:
     def take(number: int, channel: str) -> Wait | None:
         target = f"+1512555{number:04}" if channel == "sms" else f"{number}@x.example"
         with service.services.database.transaction() as tx:
-            return sends.take(tx, channel=channel, target=target, user_id=f"user-{number}")
+            return sends.take(
+                tx, channel=channel, target=target, user_id=f"user-{number}", account_id="northgate", members=10
+            )
 
     found = [take(number, "sms") for number in range(31)]
     assert found[:30] == [None] * 30
