@@ -19,9 +19,9 @@ PLACES = {
     "/profile": "My Profile",
     "/profile/exports": "Exports",
     "/profile/security": "Security",
+    "/profile/notifications": "Notifications",
     "/admin": "Admin Settings",
     "/admin/investors": "Investor Settings",
-    "/notifications": "Notifications",
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from authsvc.sessions.shell import NOTIFICATIONS
+
 DETAILS = "/profile"
 EMAIL = f"{DETAILS}/email"
 EMAIL_CODE = f"{EMAIL}/code"
@@ -14,7 +16,6 @@ PHONE_REMOVE = f"{PHONE}/remove"
 APP = f"{SECURITY}/app"
 DEVICES = f"{SECURITY}/devices"
 SESSIONS = f"{SECURITY}/sessions"
-NOTIFICATIONS = f"{DETAILS}/notifications"
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}

@@ -21,6 +21,9 @@ from authsvc.web.text import Time
 if TYPE_CHECKING:
     from authsvc.notifications import Item
 
+#: My Profile > Notifications; below it, what the bell asks for.
+NOTIFICATIONS = "/profile/notifications"
+
 
 @dataclass(frozen=True)
 class Shell:
@@ -31,6 +34,7 @@ class Shell:
     initials: str
     entries: tuple[tuple[str, str], ...]
     #: The bell (ux.md S23): how many are new, and the latest with their times.
+    bell_url: str
     unread: int
     latest: tuple[tuple[Item, Time], ...]
 
@@ -58,7 +62,13 @@ def _shell(visitor: Visitor) -> Shell:
     name = visitor.user.name
     bell = services().notifications.bell(visitor.tx, visitor.membership.id)
     return Shell(
-        visitor.account.portal_url, name, _initials(name), tuple(entries), bell.unread, timed(visitor, bell.latest)
+        visitor.account.portal_url,
+        name,
+        _initials(name),
+        tuple(entries),
+        NOTIFICATIONS,
+        bell.unread,
+        timed(visitor, bell.latest),
     )
 
 

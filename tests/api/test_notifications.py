@@ -76,6 +76,7 @@ def test_a_service_adds_one_and_the_person_sees_the_same_bell_everywhere(world: 
     older = portal.call("GET", page["next"].removeprefix(ISSUER)).json or {}
     assert (older["items"][0]["link"], older["items"][0]["label"], older["next"]) == (f"{PORTAL}/k-1", "View", None)
 
+    world.service.pass_time(seconds=1)
     person = world.service.person()
     world.service.sign_in(person)
     assert 'aria-label="Notifications, 3 new"' in person.open("/profile").response.text, "and the new browser"

@@ -21,6 +21,7 @@ from tests.support.walk import Walk
 A_HANDFUL = 12
 PAGES = (
     *("/profile", "/profile/email", "/profile/security", "/profile/password", "/profile/phone", "/profile/app"),
+    "/profile/notifications",
     *("/admin/settings", "/admin/settings/sign-everyone-out", "/admin/settings/turn-off?mfa=&revision=1"),
     *(
         "/admin/team",

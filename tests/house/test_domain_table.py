@@ -19,7 +19,7 @@ PROMISED = {
     *(f"J{number}" for number in range(1, 10)),
     *(f"MF-{number:02}" for number in range(1, 26)),
     *(f"RC-{number:02}" for number in range(1, 13)),
-    *(f"TN-{number:02}" for number in (*range(1, 8), 11, 12, 13)),
+    *(f"TN-{number:02}" for number in (*range(1, 8), 11, 12, 13, 14)),
     *(f"LG-{number:02}" for number in range(1, 19)),
 }
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from authsvc.accounts.models import Membership
 from authsvc.notifications import Kind
+from authsvc.notifications.models import Notification
 from authsvc.notifications.notify import Source
 from tests.support.service import PORTAL, Service
 
@@ -90,3 +93,15 @@ def test_the_same_key_at_once_adds_one(service: Service) -> None:
     ring(service, dana)
     ring(service, dana)
     assert len(titles(service, dana)) == 3, "without a key each is one of its own"
+
+
+def test_a_kind_of_the_next_version_breaks_no_page_of_this_one(service: Service) -> None:
+    """While replicas are replaced one by one, what a newer one has added is not shown by an older one."""
+    dana = service.member(service.account())
+    ring(service, dana)
+    with service.services.database.transaction() as tx:
+        tx.execute(update(Notification).values(kind="of_tomorrow"))
+    ring(service, dana, title="Of today.")
+    with service.services.database.transaction(read_only=True) as tx:
+        bell = service.services.notifications.bell(tx, dana.id)
+    assert (bell.unread, [item.words.title for item in bell.latest]) == (1, ["Of today."])
