@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # Two stages: the first has pip and may have a compiler, the second has Python and our files. Pin PYTHON by digest in your
-# pipeline. `make image` builds it; deploy/README.md says how to run it.
+# pipeline. `make image` builds it; helm/README.md says how to run it.
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS build

@@ -10,8 +10,11 @@ PYTEST := $(PY) -m pytest -n logical --maxprocesses 8 --dist worksteal
 # Mail programs drop style sheets, so mails alone carry inline styles (H021).
 DJLINT := $(VENV)/bin/djlint --lint --profile jinja --quiet --allow-empty-input --per-file-ignores 'authsvc/messaging/' H021
 
+IMAGE ?= authsvc:0.1.0
+BUILDER ?= $(notdir $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name)))))
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast faults coverage lint bench migration lock clean
+.PHONY: help run test test-fast faults coverage lint bench image image-test migration lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +51,15 @@ lint: $(INSTALLED)-dev $(INSTALLED)-authsvc ## Check style, types, import layers
 bench: $(INSTALLED)-test $(INSTALLED)-authsvc ## Measure against the peers; ARGS goes to the benchmark
 	@$(PY) -m bench $(ARGS)
 
+image: ## Build the container image; IMAGE=name:tag, BUILDER=buildah, and ARGS for the builder (--build-arg PYTHON=...@sha256:...)
+	@test -n "$(BUILDER)" || { echo "An image needs docker, podman or buildah: install one of them." >&2; exit 1; }
+	@$(BUILDER) build $(if $(findstring docker,$(BUILDER)),,--format docker) --tag $(IMAGE) \
+		--build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" $(ARGS) .
+
+image-test: $(INSTALLED)-test $(INSTALLED)-authsvc ## Build the image on a base of its own, start it read-only and sign in through it
+	@$(PY) -m tests.support.install image
+	@$(PY) -m pytest tests/image/real_build.py $(ARGS)
+
 migration: $(INSTALLED)-server $(INSTALLED)-authsvc ## Draft a migration from the models: make migration name="add phone"
 	@test -n "$(name)" || { echo 'Say what it does: make migration name="add phone"' >&2; exit 2; }
 	@$(PY) -m authsvc.db.migrate new "$(name)"
@@ -57,6 +69,10 @@ lock: $(INSTALLED)-dev ## Bring the lock files up to what setup.cfg asks for; AR
 		$(VENV)/bin/uv pip compile setup.cfg --extra $$extra --generate-hashes --python-version 3.11 \
 			--no-header --no-emit-index-url --quiet --output-file requirements/$$extra.txt $(ARGS) || exit; \
 	done
+	@$(VENV)/bin/uv pip compile setup.cfg --extra server --extra otel --constraint requirements/test.txt --generate-hashes \
+		--python-version 3.11 --no-header --no-emit-index-url --quiet --output-file requirements/image.txt
+	@sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(VENV)/bin/uv pip compile - --generate-hashes \
+		--python-version 3.11 --no-header --no-emit-index-url --quiet --output-file requirements/build.txt
 
 clean: ## Delete what tools have made; keys/ and var/ are yours and stay
 	@rm -rf $(VENV) build dist htmlcov .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

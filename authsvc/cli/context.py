@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from functools import cached_property
 
 from authsvc import logs, services
@@ -15,12 +16,20 @@ from authsvc.settings import Settings
 from authsvc.web import facts
 
 
+def operator() -> str:
+    """The OS user, by name, or by number: a container's has no name."""
+    try:
+        return getpass.getuser()
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
 class LazyServices:
     """The services of a command. `operator` in the trail is the OS user."""
 
     def __init__(self) -> None:
         self.clock: Clock = SystemClock()
-        facts.remember(facts.RequestFacts(request_id="cli", operator=getpass.getuser()))
+        facts.remember(facts.RequestFacts(request_id="cli", operator=operator()))
 
     def close(self) -> None:
         """Let go of the database."""

@@ -75,11 +75,11 @@ def test_the_lock_files_agree() -> None:
     pin = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^\]]*\])?==([^ ;\\]+)", re.MULTILINE)
     pins = {
         name: dict(pin.findall((ROOT / "requirements" / f"{name}.txt").read_text()))
-        for name in ("server", "test", "dev")
+        for name in ("server", "image", "test", "dev")
     }
 
     assert pins["server"]
-    assert pins["server"].items() <= pins["test"].items()
+    assert pins["server"].items() <= pins["image"].items() <= pins["test"].items()
     assert pins["test"].items() <= pins["dev"].items()
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.support.browser import find_chromium
@@ -43,21 +44,25 @@ PROGRAMS = (
     Program("redis-server", lambda: shutil.which("redis-server"), ("redis-server",)),
     Program("Apache with mod_auth_openidc", find_apache, ("apache2", "libapache2-mod-auth-openidc")),
 )
-
+#: Of `make image-test` alone.
+IMAGE_PROGRAMS = tuple(Program(name, partial(shutil.which, name), (name,)) for name in ("buildah", "mmdebstrap"))
 
 NODE_FOLDER = Path(__file__).parents[1] / "interop" / "node"
 #: The first with the cryptography that jose needs without being asked for it; Debian 12 has an older one.
 OLDEST_NODE = 20
 
 
-def missing() -> list[Program]:
-    """The programs that are not on this machine."""
-    return [program for program in PROGRAMS if program.find() is None]
+def missing(programs: tuple[Program, ...]) -> list[Program]:
+    """Those that are not on this machine."""
+    return [program for program in programs if program.find() is None]
 
 
 def main() -> None:
     """Exit status 0 when everything is there in the end; else one sentence and 1."""
-    install_programs()
+    if "image" in sys.argv[1:]:
+        install_programs(IMAGE_PROGRAMS)
+        return
+    install_programs(PROGRAMS)
     install_node_packages()
 
 
@@ -85,9 +90,9 @@ def locked(lock: Path) -> dict[str, str] | None:
     return {place: package["integrity"] for place, package in packages.items() if place}
 
 
-def install_programs() -> None:
+def install_programs(programs: tuple[Program, ...]) -> None:
     """What the system's packages bring. Ends the process with one sentence when that cannot be done."""
-    wanted = missing()
+    wanted = missing(programs)
     if not wanted:
         return
     names = " and ".join(program.name for program in wanted)
@@ -105,7 +110,7 @@ def install_programs() -> None:
         if done.returncode != 0:
             sys.stderr.write(done.stdout + done.stderr)
             sys.exit(f"The tests need {names}, and apt-get could not install it: see above, then run `{by_hand}`.")
-    if still := missing():
+    if still := missing(programs):
         sys.exit(f"The tests need {' and '.join(program.name for program in still)}, which `{by_hand}` did not bring.")
 
 
