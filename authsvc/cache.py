@@ -38,12 +38,15 @@ class Cache:
         if not self._url:
             return None
         from limits.storage import RedisStorage
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
         address = self._url.replace("unix://", "redis+unix://", 1)
         return RedisStorage(
             address,
             key_prefix=PREFIX + "window",
             wrap_exceptions=False,
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed on to redis-py, which would try three times
             socket_timeout=TIMEOUT_S,
             socket_connect_timeout=TIMEOUT_S,
         )
@@ -73,8 +76,9 @@ class Cache:
             return False
         if self._waiter is None:
             self._waiter = self._connect(socket_timeout=seconds + 1)
-        waiter = self._waiter
-        return self.attempt(lambda: (waiter.blpop([WAKE], timeout=seconds), True)[1]) is not None
+        client, waiter = self._client, self._waiter
+        # Asked first whether it is there: a frozen one would hold the worker, and the codes it has to send, for seconds.
+        return self.attempt(lambda: (client.ping(), waiter.blpop([WAKE], timeout=seconds))) is not None
 
     def answers(self) -> bool | None:
         """Whether Redis answers just now; None where none is configured."""

@@ -231,7 +231,7 @@ def build(
     texts = TextLimits(policies.throttle.text_messages, digester, clock, audit)
     sends = SendLimits(throttle, texts, audit)
     wrong = WrongPasswords(policies.throttle, digester, clock)
-    windows = AddressWindows(policies.throttle, cache)
+    windows = AddressWindows(policies.throttle, cache, processes=settings.workers)
     # A key of its own: its digests of row ids are secrets that travel.
     links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)

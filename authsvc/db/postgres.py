@@ -61,7 +61,7 @@ def make_postgres_engine(url: str, *, pool: int, statement_s: float) -> Engine:
         if said.poll(0):
             raise DisconnectionError("the server has closed this connection")
         if connection.read_only is not None:
-            # SQLAlchemy leaves False behind a reader: BEGIN READ WRITE, against a default that an operator has set.
+            # SQLAlchemy leaves False behind a reader: BEGIN READ WRITE, against the default that an operator may have set.
             connection.read_only = None
 
     @event.listens_for(engine, "handle_error")

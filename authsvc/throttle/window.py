@@ -17,8 +17,10 @@ from authsvc.policy.values import Rate
 class AddressWindows:
     """Counts tries per address. Never the reason why something is safe: whatever is secret-bearing is counted in SQL too."""
 
-    def __init__(self, policy: ThrottlePolicy, cache: Cache) -> None:
+    def __init__(self, policy: ThrottlePolicy, cache: Cache, *, processes: int = 1) -> None:
+        """`processes`: how many share this machine's work, and so a limit while there is no Redis."""
         self._policy = policy
+        self._processes = processes
         self._cache = cache
         self._local = MovingWindowRateLimiter(MemoryStorage())
         self._shared = MovingWindowRateLimiter(storage) if (storage := cache.limits_storage()) else None
@@ -47,22 +49,28 @@ class AddressWindows:
 
     def _ask(self, limit: LimitName, key: str, *, count: bool) -> bool:
         key = network_of(key) if limit.endswith("_per_address") else key
-        items = [_item(rate) for rate in self._policy.rates(limit)]
+        rates = self._policy.rates(limit)
+        whole, share = [_item(rate) for rate in rates], [_item(rate, among=self._processes) for rate in rates]
 
-        def asked(limiter: MovingWindowRateLimiter) -> bool:
+        def asked(limiter: MovingWindowRateLimiter, items: list[RateLimitItemPerSecond]) -> bool:
             return all((limiter.hit if count else limiter.test)(item, limit, key) for item in items)
 
-        if (shared := self._shared) is not None:
-            answer = self._cache.attempt(partial(asked, shared))
-            if answer is not None:
-                return answer
-        return asked(self._local)
+        answer = self._cache.attempt(partial(asked, self._shared, whole)) if self._shared is not None else None
+        if answer is None:
+            return asked(self._local, share)
+        # Counted here as well: whatever Redis forgets, this process remembers what it let pass itself (security.md 4.1).
+        if count and answer and share != whole:
+            asked(self._local, share)
+        return answer and asked(self._local, whole)
 
 
-def _item(rate: Rate) -> RateLimitItemPerSecond:
-    """The rate as a window. A burst is a longer window at the same pace: 50 a second with a burst of 100 is 100 in 2 s."""
+def _item(rate: Rate, *, among: int = 1) -> RateLimitItemPerSecond:
+    """The rate as a window. A burst is a longer window at the same pace: 50 a second with a burst of 100 is 100 in 2 s.
+
+    `among`: so many processes share it.
+    """
     most = rate.burst or rate.count
-    return RateLimitItemPerSecond(most, int(rate.per.total_seconds()) * most // rate.count)
+    return RateLimitItemPerSecond(max(1, most // among), int(rate.per.total_seconds()) * most // rate.count)
 
 
 def network_of(remote_address: str) -> str:

@@ -9,12 +9,19 @@ from pathlib import Path
 
 import redis
 
-from tests.support.processes import running
+from tests.support.processes import Running, running
 
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """Address of a server that works in `folder`. Fault tests start one of their own and end it when they like."""
+    """Address of a server that works in `folder`."""
+    with redis_process(folder) as (url, _):
+        yield url
+
+
+@contextmanager
+def redis_process(folder: Path) -> Iterator[tuple[str, Running]]:
+    """The same, and its process: fault tests freeze and end it when they like."""
     binary = shutil.which("redis-server")
     if binary is None:
         raise AssertionError("redis-server is missing: `make test` installs it, or says which package to install")
@@ -29,8 +36,8 @@ def redis_server(folder: Path) -> Iterator[str]:
             return False
 
     command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--appendonly", "no"]
-    with running(command, ready=answers, cwd=folder):
-        yield url
+    with running(command, ready=answers, cwd=folder) as process:
+        yield url, process
 
 
 def forget_everything(url: str) -> None:
