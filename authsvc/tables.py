@@ -4,6 +4,7 @@ from authsvc.accounts import models as accounts
 from authsvc.audit import models as audit
 from authsvc.db.base import Base
 from authsvc.devices import models as devices
+from authsvc.exports import models as exports
 from authsvc.jobs import models as jobs
 from authsvc.keyring import models as keyring
 from authsvc.login import models as login
@@ -18,6 +19,7 @@ __all__ = [
     "accounts",
     "audit",
     "devices",
+    "exports",
     "jobs",
     "keyring",
     "login",

@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from authsvc.errors import ConfigurationError
 from authsvc.policy.schema import (
+    ExportPolicy,
     MfaPolicy,
     PasswordPolicy,
     PermissionPolicy,
@@ -29,7 +30,15 @@ from authsvc.policy.schema import (
 )
 from authsvc.policy.values import DURATION, Rate, Section, format_duration
 
-FILES = ("mfa.yaml", "password.yaml", "tokens.yaml", "sessions.yaml", "throttle.yaml", "permissions.yaml")
+FILES = (
+    "mfa.yaml",
+    "password.yaml",
+    "tokens.yaml",
+    "sessions.yaml",
+    "throttle.yaml",
+    "permissions.yaml",
+    "exports.yaml",
+)
 # How the packaged defaults are called in messages: where they really lie depends on the installation.
 PACKAGED = Path("authsvc/default_policies")
 
@@ -53,6 +62,7 @@ class Policies:
     sessions: SessionPolicy
     throttle: ThrottlePolicy
     permissions: PermissionPolicy
+    exports: ExportPolicy
 
     @cached_property
     def hash(self) -> str:
@@ -70,7 +80,7 @@ class Policies:
 def load(directory: Path | None) -> Policies:
     """The policies in `directory`; None: the defaults that come with the package.
 
-    The folder holds exactly the six files of FILES; README.md, hidden files and what is not YAML are left alone.
+    The folder holds exactly the files of FILES; README.md, hidden files and what is not YAML are left alone.
     Raises: PolicyError, whose `problems` has one sentence for each mistake in any file.
     """
     shown = place(directory)
@@ -93,14 +103,15 @@ def load(directory: Path | None) -> Policies:
     sessions = read("sessions.yaml", SessionPolicy)
     throttle = read("throttle.yaml", ThrottlePolicy)
     permissions = read("permissions.yaml", PermissionPolicy)
+    exports = read("exports.yaml", ExportPolicy)
     for name in sorted(present.difference(FILES)):
         if name.lower().endswith((".yaml", ".yml")) and not name.startswith("."):
             problems.append(f"{shown / name}: is not a policy file; the files are {', '.join(FILES)}")
     if mfa and sessions:
         problems.extend(f"{shown / 'sessions.yaml'}: {problem}" for problem in _across(mfa, sessions))
-    if problems or not (mfa and password and tokens and sessions and throttle and permissions):
+    if problems or not (mfa and password and tokens and sessions and throttle and permissions and exports):
         raise PolicyError(problems)
-    return Policies(mfa, password, tokens, sessions, throttle, permissions)
+    return Policies(mfa, password, tokens, sessions, throttle, permissions, exports)
 
 
 def parse(text: str, model: type[M]) -> tuple[M | None, list[str]]:

@@ -305,6 +305,20 @@ class PermissionPolicy(Section):
     data_access_request: Duration = Field(ge=HOUR, le=30 * DAY)
 
 
+class ExportPolicy(Section):
+    """exports.yaml: how long an export's file is kept, how many a person may have made, how large one may be."""
+
+    version: Literal["authsvc/exports/1"] = Field(alias="schema")
+    kept: Duration = Field(ge=HOUR, le=30 * DAY)
+    open_per_person: int = Field(ge=1, le=100)
+    per_day: int = Field(ge=1, le=1000)
+    largest_mib: int = Field(ge=1, le=102_400)
+    handed_over_within: Duration = Field(ge=MINUTE, le=7 * DAY)
+    taking_longer: Duration = Field(ge=MINUTE, le=DAY)
+    #: The row tells who took what, so it stays much longer than the file.
+    rows_kept: Duration = Field(ge=90 * DAY, le=3650 * DAY)
+
+
 class Limits(Section):
     """The closed set of limits; each holds all its rates at once."""
 

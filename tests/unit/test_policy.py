@@ -89,6 +89,8 @@ def test_the_shipped_policies_are_the_decided_ones() -> None:
     assert mfa.remembered_device.lifetime == timedelta(days=30)
     assert mfa.phone.regions == ("US",)
     assert policies.tokens.refresh.retry_window == timedelta(seconds=30)
+    exports = policies.exports
+    assert (exports.kept, exports.open_per_person, exports.per_day) == (timedelta(days=7), 5, 20)
     assert (policies.sessions.idle, policies.sessions.absolute) == (timedelta(minutes=30), timedelta(hours=12))
 
 
@@ -369,7 +371,7 @@ def test_policy_check_says_that_all_is_well(folder: Path, arguments: list[str]) 
     given_dir = [*arguments, str(folder)] if arguments else []
     result = CliRunner().invoke(policy_group, ["check", *given_dir], env={"AUTHSVC_POLICIES_DIR": str(folder)})
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == f"Policies are valid (hash {load(folder).short_hash}…): 6 files in {folder}.\n"
+    assert result.stdout == f"Policies are valid (hash {load(folder).short_hash}…): {len(FILES)} files in {folder}.\n"
 
 
 def test_policy_check_lists_every_problem(folder: Path) -> None:
