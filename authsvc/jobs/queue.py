@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -32,16 +33,16 @@ class Queue:
         tx.add(Job(id=new_id(), kind=kind, args=args, created_at=now, run_at=now))
         after_commit(tx, self.cache.wake_worker)
 
-    def has_due(self, tx: Session) -> bool:
-        """Whether a job waits; a read, so that an idle worker never takes SQLite's write lock."""
-        return bool(tx.scalar(select(select(Job.id).where(*self._due()).exists())))
+    def has_due(self, tx: Session, kinds: Collection[str]) -> bool:
+        """Whether a job of these kinds waits; a read, so that an idle worker never takes SQLite's write lock."""
+        return bool(tx.scalar(select(select(Job.id).where(*self._due(kinds)).exists())))
 
-    def claim(self, tx: Session) -> Job | None:
-        """Lease the job that waits longest, or None. The lease ends by itself after 60 s."""
+    def claim(self, tx: Session, kinds: Collection[str]) -> Job | None:
+        """Lease the job of these kinds that waits longest, or None. The lease ends by itself after 60 s."""
         now = self.clock.now()
         waiting = (
             select(Job.id)
-            .where(*self._due())
+            .where(*self._due(kinds))
             .order_by(Job.run_at)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -50,6 +51,11 @@ class Queue:
         return tx.scalars(
             update(Job).where(Job.id == waiting).values(run_at=now + LEASE, attempts=Job.attempts + 1).returning(Job)
         ).one_or_none()
+
+    def renew(self, tx: Session, job: Job) -> bool:
+        """Hold on to a long job for another 60 s. One statement; False: the lease ran out and another worker has it."""
+        held = update(Job).where(Job.id == job.id, Job.attempts == job.attempts, Job.finished_at.is_(None))
+        return tx.execute(held.values(run_at=self.clock.now() + LEASE).returning(Job.id)).one_or_none() is not None
 
     def finish(self, tx: Session, job: Job) -> None:
         """The work is done; only the holder of the lease may say so."""
@@ -73,8 +79,8 @@ class Queue:
         """Forget finished jobs after a week."""
         tx.execute(delete(Job).where(Job.finished_at < now - KEPT))
 
-    def _due(self) -> tuple[ColumnElement[bool], ...]:
-        return Job.finished_at.is_(None), Job.run_at <= self.clock.now()
+    def _due(self, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+        return Job.finished_at.is_(None), Job.run_at <= self.clock.now(), Job.kind.in_(kinds)
 
     def _close(self, tx: Session, job: Job, *, failed: bool, error: str) -> None:
         tx.execute(

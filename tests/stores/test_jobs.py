@@ -95,7 +95,7 @@ def test_a_killed_worker_loses_nothing(
     """Its lease runs out and another takes the job; the dead one's late outcome changes nothing."""
     enqueue(database, queue, number=1)
     with database.transaction() as tx:
-        abandoned = queue.claim(tx)
+        abandoned = queue.claim(tx, ["note"])
     assert abandoned is not None
     assert worker.run_until_idle() == 0
     clock.advance(LEASE)
