@@ -26,11 +26,11 @@ from authsvc.web import text
 
 log = logs.logger(__name__)
 
-#: Of what others did; there is nothing to disown.
+#: Of what others did, or what became of one's own export; there is nothing to disown.
 ABOUT_OTHERS = frozenset(
     {
         *("notice_member_reset", "notice_invitation_wanted", "notice_mfa"),
-        *("notice_data_access", "notice_second_step_reset"),
+        *("notice_data_access", "notice_second_step_reset", "notice_export_ready", "notice_export_failed"),
     }
 )
 _OURS = frozenset({"notice", "user_id", "account_id", "at", "to", "link_id"})

@@ -22,6 +22,8 @@ class Permission(StrEnum):
     ASSIGN_ROLES = "assign_roles"
     #: Give or take Sensitive Data Access, in role-based accounts; in the others support alone does (D12).
     GRANT_DATA_ACCESS = "grant_data_access"
+    #: Ask for exports of Sensitive Information, and download one's own; of whatever role (domain X1).
+    EXPORT_SENSITIVE = "export_sensitive"
 
 
 class Refusal(StrEnum):
@@ -46,11 +48,12 @@ def refusal(
     """
     if not membership.is_active:
         return Refusal.NOT_ACTIVE
-    if membership.audience != Audience.TEAM or membership.role not in _roles(membership, permission, policy):
-        return Refusal.NOT_AN_ADMIN
-    if membership.view_only and is_role_based(membership):
-        return Refusal.VIEW_ONLY
-    if permission in (Permission.CHANGE_MFA, Permission.GRANT_DATA_ACCESS):
+    if permission is not Permission.EXPORT_SENSITIVE:
+        if membership.audience != Audience.TEAM or membership.role not in _roles(membership, permission, policy):
+            return Refusal.NOT_AN_ADMIN
+        if membership.view_only and is_role_based(membership):
+            return Refusal.VIEW_ONLY
+    if permission in (Permission.CHANGE_MFA, Permission.GRANT_DATA_ACCESS, Permission.EXPORT_SENSITIVE):
         if not membership.sensitive_data_access:
             return Refusal.NO_DATA_ACCESS
         if is_frozen(membership, now):

@@ -35,7 +35,8 @@ FAILED = Kind("failed", "Failed sign-ins")
 SECURITY = Kind("security", "Passwords, codes and devices")
 TEAM = Kind("team", "Team Members and access")
 SETTINGS = Kind("settings", "Settings")
-KINDS = (SIGN_INS, FAILED, SECURITY, TEAM, SETTINGS)
+EXPORTS = Kind("exports", "Exports of Sensitive Information")
+KINDS = (SIGN_INS, FAILED, SECURITY, TEAM, SETTINGS, EXPORTS)
 
 
 def _signed_in(fields: Fields) -> str:
@@ -70,6 +71,15 @@ def _plain(text: str) -> Callable[[Fields, By], str]:
 
 def _of(words: Callable[[Fields], str]) -> Callable[[Fields, By], str]:
     return lambda fields, _: words(fields)
+
+
+def _export(text: str) -> Callable[[Fields, By], str]:
+    return lambda fields, _: f"{text}: {fields.get('name', '')}"
+
+
+def _export_over(fields: Fields, _: By) -> str:
+    why = {"access_lost": "Export deleted, no access any more", "purged": "Export deleted by support"}
+    return f"{why.get(str(fields.get('reason', '')), 'Export expired')}: {fields.get('name', '')}"
 
 
 def _refused(fields: Fields) -> str:
@@ -135,6 +145,12 @@ WORDS: dict[str, tuple[Kind, Callable[[Fields, By], str]]] = {
     "mfa.turned_on": (SETTINGS, _plain("Multi-Factor Authentication turned on")),
     "mfa.turned_off": (SETTINGS, _plain("Multi-Factor Authentication turned off")),
     "mfa.changed": (SETTINGS, _plain("Multi-Factor Authentication changed")),
+    "export.requested": (EXPORTS, _export("Export asked for")),
+    "export.refused": (EXPORTS, _export("Export refused")),
+    "export.ready": (EXPORTS, _export("Export ready")),
+    "export.failed": (EXPORTS, _export("Export failed")),
+    "export.downloaded": (EXPORTS, _export("Export downloaded")),
+    "export.expired": (EXPORTS, _export_over),
 }
 
 #: Of the person, not of one account: shown in every account they are active in. The rows carry no account.
@@ -153,7 +169,7 @@ LEFT_OUT = frozenset(
         *("email.change_begun", "email.change_cancelled", "link.sent"),
         *("authorization.code_issued", "authorization.refused", "token.issued", "token.refreshed"),
         *("token.code_reused", "token.refresh_reused", "token.family_revoked", "token.revoked"),
-        *("device_grant.code_reused", "logout.sent", "logout.failed"),
+        *("device_grant.code_reused", "logout.sent", "logout.failed", "export.started", "export.file_deleted"),
     }
 )
 

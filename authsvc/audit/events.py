@@ -104,6 +104,14 @@ class Event(StrEnum):
     KEYS_RESEALED = "key.resealed"
     KEYS_RESTORED = "key.restored"
     RESTORE_CLEANED = "database.cleaned_after_restore"
+    EXPORT_REQUESTED = "export.requested"
+    EXPORT_REFUSED = "export.refused"
+    EXPORT_STARTED = "export.started"
+    EXPORT_READY = "export.ready"
+    EXPORT_FAILED = "export.failed"
+    EXPORT_DOWNLOADED = "export.downloaded"
+    EXPORT_EXPIRED = "export.expired"
+    EXPORT_PURGED = "export.file_deleted"
 
 
 #: The fields each event may carry; tests/house keeps call sites and this table in step.
@@ -206,4 +214,13 @@ FIELDS: dict[Event, frozenset[str]] = {
             *("invitations", "recovery_codes"),
         }
     ),
+    # `name` is what the page calls it; nothing of what is in it.
+    Event.EXPORT_REQUESTED: frozenset({"export_id", "name", "again"}),
+    Event.EXPORT_REFUSED: frozenset({"name", "reason"}),
+    Event.EXPORT_STARTED: frozenset({"export_id", "name"}),
+    Event.EXPORT_READY: frozenset({"export_id", "name", "size"}),
+    Event.EXPORT_FAILED: frozenset({"export_id", "name", "reason"}),
+    Event.EXPORT_DOWNLOADED: frozenset({"export_id", "name"}),
+    Event.EXPORT_EXPIRED: frozenset({"export_id", "name", "reason"}),
+    Event.EXPORT_PURGED: frozenset({"export_id", "name"}),
 }

@@ -25,6 +25,7 @@ Values are plain strings that the caller has already formatted for the person's 
 | invitation_existing, email| account_name account_short inviter link works_for support_email                         |
 | notice_member_reset, email     | account_name account_short asked_at browser support_email about_name what          |
 | notice_invitation_wanted, email | account_name account_short asked_at support_email about_name                      |
+| notice_export_ready, notice_export_failed | account_name support_email: neither link, nor file, nor its name      |
 
 - account_name, account_short: "Northgate Capital Partners", "Northgate"; as the account wrote them, any characters
 - code: the digits, without a space

@@ -38,7 +38,7 @@ OWN_NOTICES = (
 )
 OTHER_NOTICES = (
     *("notice_member_reset", "notice_invitation_wanted", "notice_mfa"),
-    *("notice_data_access", "notice_second_step_reset"),
+    *("notice_data_access", "notice_second_step_reset", "notice_export_ready", "notice_export_failed"),
 )
 INVITATIONS = ("invitation_new", "invitation_existing")
 LINKED = ("reset_password", "verify_email_link", *OWN_NOTICES)
