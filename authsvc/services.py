@@ -33,6 +33,8 @@ from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError
+from authsvc.exports.files import FileStore
+from authsvc.exports.stores import store_for
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login.attempt import Attempts
@@ -102,6 +104,7 @@ class Services:
     passwords: Passwords
     lane: HashingLane
     queue: Queue
+    files: FileStore
     courier: Courier
     throttle: Throttle
     pauses: Pauses
@@ -252,6 +255,7 @@ def build(
         passwords=passwords,
         lane=HashingLane(waiting=max(1, settings.threads - 3)),
         queue=queue,
+        files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
         courier=courier,
         throttle=throttle,
         pauses=pauses,

@@ -18,6 +18,12 @@ from authsvc.errors import ConfigurationError
 DEVELOPMENT_SECRET = "development-only-secret-of-authsvc"
 #: `kms:` alone: the region that boto3 is configured with.
 _KEYS_IN_SQL = r"sql:|kms:([a-z]{2}(-[a-z]+)+-[0-9])?"
+#: Of AUTHSVC_EXPORTS_URL: a folder, or a bucket with a prefix and the KMS key that S3 shall seal with.
+EXPORTS_HOME = (
+    r"dir:(?P<folder>[^?]+)(?P<shared>\?shared)?"
+    r"|s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[A-Za-z0-9_-][A-Za-z0-9/_.-]*)?)?"
+    r"(\?kms_key_id=(?P<kms_key_id>[A-Za-z0-9:/_-]+))?"
+)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -59,6 +65,11 @@ class Settings(BaseSettings):
     sms_url: str = Field(
         "dir:var/outbox",
         description="`dir:PATH`, or `none:` when no text messages can be sent: the method is then not offered",
+    )
+    exports_url: str = Field(
+        "dir:var/exports",
+        description="Where export files lie, sealed: `dir:PATH` (one machine), `dir:PATH?shared` (a volume that every process "
+        "mounts) or `s3://BUCKET/PREFIX[?kms_key_id=KEY]`",
     )
     trusted_proxies: str = Field("", description="Comma-separated addresses or networks whose `X-Forwarded-For` counts")
     embedded_worker: bool = Field(
@@ -139,6 +150,10 @@ class Settings(BaseSettings):
                 found.append(f"{name} must start with {' or '.join(schemes)}")
         if self.keys_url.startswith(("sql:", "kms:")) and not re.fullmatch(_KEYS_IN_SQL, self.keys_url):
             found.append("AUTHSVC_KEYS_URL must start with dir:, be sql:, or name an AWS region as kms:us-east-1 does")
+        if not re.fullmatch(EXPORTS_HOME, self.exports_url):
+            found.append(
+                "AUTHSVC_EXPORTS_URL must be dir:PATH, dir:PATH?shared or s3://BUCKET/PREFIX, optionally with ?kms_key_id=KEY"
+            )
         if self.secret_file is not None and not self.secret_file.is_file():
             found.append(f"AUTHSVC_SECRET_FILE names {self.secret_file}, which is not a readable file")
         elif any(len(secret) < 32 for secret in self.secrets):
@@ -171,6 +186,13 @@ class Settings(BaseSettings):
             found.append("AUTHSVC_EMAIL_FROM must be an address of yours in production")
         if self.database_url.startswith("sqlite:") and self.workers > 1:
             found.append("AUTHSVC_WORKERS above 1 wants AUTHSVC_DATABASE_URL to be postgresql:// in production")
+        home = re.fullmatch(EXPORTS_HOME, self.exports_url)
+        if home and home["folder"] and not home["shared"] and not self.database_url.startswith("sqlite:"):
+            # PostgreSQL means replicas, and who downloads from one what another built would find nothing.
+            found.append(
+                "AUTHSVC_EXPORTS_URL must be s3://BUCKET/PREFIX beside PostgreSQL in production,"
+                " or dir:PATH?shared where every web process and worker mounts the same folder"
+            )
         return found
 
     @property

@@ -20,6 +20,7 @@ import pytest
 from authsvc.clock import FixedClock
 from authsvc.db import Database
 from tests.support import migrate
+from tests.support.aws import moto_server
 from tests.support.postgres import Emptier, new_database, shared_server
 from tests.support.processes import RunFolder
 from tests.support.redis import forget_everything, redis_server
@@ -198,6 +199,13 @@ def redis_url(own_redis: str) -> str:
     """Address of an empty Redis of this test alone: rate windows of an earlier test would decide this one."""
     forget_everything(own_redis)
     return own_redis
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[str]:
+    """Address of this worker's AWS, as moto plays it, with whatever the last test left in it."""
+    with moto_server() as url:
+        yield url
 
 
 @pytest.fixture

@@ -145,6 +145,7 @@ def test_production_never_invents_a_key_whatever_its_home(database_url: str, clo
         sms_url="none:",
         database_url=database_url,
         keys_url=keys_url,
+        exports_url="s3://ims-exports",
     )
     database = Database(database_url, pool=1)
     with pytest.raises(RingIsEmpty, match="keys rotate"):

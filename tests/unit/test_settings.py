@@ -18,6 +18,7 @@ GOOD = {
     "email_from": "no-reply@ims.example",
     "sms_url": "none:",
     "database_url": "postgresql://authsvc:hidden@db.ims.example/authsvc",
+    "exports_url": "s3://ims-exports/sealed",
 }
 
 
@@ -46,6 +47,15 @@ def test_clients_on_this_machine_are_a_development_switch() -> None:
     assert "AUTHSVC_ALLOW_LOOPBACK_CLIENTS must be off in production" in problem
 
 
+def test_a_folder_of_exports_beside_postgresql_is_a_folder_that_all_replicas_mount() -> None:
+    """Else a person would be told that an export is ready, and the replica they ask would not have it."""
+    folder = {**GOOD, "exports_url": "dir:/var/lib/authsvc/exports"}
+    [problem] = problems(**folder)
+    assert "AUTHSVC_EXPORTS_URL must be s3://BUCKET/PREFIX beside PostgreSQL" in problem
+    assert Settings.read(**GOOD | {"exports_url": "dir:/mnt/exports?shared"}).is_production
+    assert Settings.read(**folder | {"database_url": "sqlite:////var/lib/authsvc/authsvc.db"}).is_production
+
+
 def test_production_lists_every_problem_at_once() -> None:
     """Nobody learns of the second mistake at the second start (contract.md)."""
     found = "\n".join(problems(env="production", workers=2))
@@ -64,6 +74,7 @@ def test_production_lists_every_problem_at_once() -> None:
         ({"redis_url": "http://x"}, "AUTHSVC_REDIS_URL must start with redis:"),
         ({"keys_url": "kms:x"}, "AUTHSVC_KEYS_URL must start with dir:"),
         ({"email_url": "ses:"}, "AUTHSVC_EMAIL_URL must start with dir: or smtp:"),
+        ({"exports_url": "s3://Bucket"}, "AUTHSVC_EXPORTS_URL must be dir:PATH, dir:PATH?shared or s3://"),
         ({"secret": "short"}, "AUTHSVC_SECRET must be 32 characters at least"),
         ({"secret_file": Path("/does/not/exist")}, "AUTHSVC_SECRET_FILE names /does/not/exist"),
         ({"trusted_proxies": "10.0.0.0/8, nonsense"}, "AUTHSVC_TRUSTED_PROXIES"),
