@@ -28,6 +28,7 @@ from authsvc.accounts.models import Account
 from authsvc.accounts.passwords import PasswordRules
 from authsvc.accounts.queries import account_by_slug
 from authsvc.accounts.suppression import Suppressions
+from authsvc.admin.activity_export import SignInActivity
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
@@ -40,6 +41,8 @@ from authsvc.db.engine import STATEMENT_S
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.exports.files import FileStore
+from authsvc.exports.life import Life, no_bell
+from authsvc.exports.parts import Exports
 from authsvc.exports.stores import store_for
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
@@ -117,6 +120,7 @@ class Services:
     lane: HashingLane
     queue: Queue
     files: FileStore
+    exports: Exports
     courier: Courier
     suppressions: Suppressions
     throttle: Throttle
@@ -281,6 +285,8 @@ def build(
         RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
         PushedRequests(policies.tokens.pushed_request, digester, clock),
     )
+    # The bell is one place: whoever keeps notifications is put in for `no_bell`.
+    life = Life(policies.exports, policies.permissions, queue, courier, no_bell, clock, audit)
     return Services(
         settings=settings,
         policies=policies,
@@ -295,6 +301,7 @@ def build(
         lane=HashingLane(waiting=settings.hashing_places),
         queue=queue,
         files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
+        exports=Exports.over(life, activity=SignInActivity()),
         courier=courier,
         suppressions=suppressions,
         throttle=throttle,

@@ -15,6 +15,7 @@ from authsvc.cli.client import client
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
 from authsvc.cli.doctor import doctor
+from authsvc.cli.exports import exports
 from authsvc.cli.keys_rehearse import rehearse
 from authsvc.cli.keys_reseal import reseal
 from authsvc.cli.keys_status import status
@@ -56,7 +57,21 @@ def main(ctx: click.Context) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
+for command in (
+    serve,
+    demo,
+    worker,
+    migrate,
+    apply,
+    account,
+    member,
+    client,
+    keys,
+    policy,
+    audit,
+    after_restore,
+    exports,
+):
     main.add_command(command)
 for command in (doctor, suppression):
     main.add_command(command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.sessions.shell import NOTIFICATIONS
+from authsvc.sessions.shell import NOTIFICATIONS as NOTIFICATIONS  # an address of My Profile too
 
 DETAILS = "/profile"
 EMAIL = f"{DETAILS}/email"
@@ -16,11 +16,19 @@ PHONE_REMOVE = f"{PHONE}/remove"
 APP = f"{SECURITY}/app"
 DEVICES = f"{SECURITY}/devices"
 SESSIONS = f"{SECURITY}/sessions"
+EXPORTS = f"{DETAILS}/exports"
+EXPORTS_ROWS = f"{EXPORTS}/rows"
+EXPORTS_NEW = f"{EXPORTS}/new"
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}
 
-_TABS = (("Details", DETAILS), ("Security", SECURITY), ("Notifications", NOTIFICATIONS))
+_TABS = (
+    ("Details", DETAILS),
+    ("Security", SECURITY),
+    ("Exports", EXPORTS),
+    ("Notifications", NOTIFICATIONS),
+)
 
 
 def tabs(current: str) -> list[tuple[str, str, bool]]:

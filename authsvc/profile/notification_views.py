@@ -47,7 +47,7 @@ def notifications() -> Response:
 def latest() -> Response:
     """The bell as JSON, asked for every minute. It keeps nobody signed in."""
     try:
-        with guards.visitor(read_only=True, is_use=False) as visitor:
+        with guards.visitor(read_only=True, asked_by_script=True) as visitor:
             bell = services().notifications.bell(visitor.tx, visitor.membership.id)
             items = [
                 {

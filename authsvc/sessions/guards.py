@@ -131,10 +131,10 @@ def asks_for_codes(membership: Membership) -> bool:
 
 
 @contextmanager
-def visitor(*, read_only: bool = False, is_use: bool = True) -> Iterator[Visitor]:
+def visitor(*, read_only: bool = False, asked_by_script: bool = False) -> Iterator[Visitor]:
     """The signed-in person of this request, in a transaction that ends with the block. Raises: SignInFirst.
 
-    `is_use` False: a page asks by itself, while nobody may be there; idle time goes on (ASVS 7.3.1). For what only reads.
+    `asked_by_script`: nobody pressed anything, so the session's idle time goes on (domain D20).
     """
     s = services()
     now, seen = s.clock.now(), None
@@ -144,7 +144,7 @@ def visitor(*, read_only: bool = False, is_use: bool = True) -> Iterator[Visitor
             raise SignInFirst
         if not read_only:
             s.sessions.touch(session)
-        elif is_use and now - session.last_seen_at >= SEEN_EVERY:
+        elif not asked_by_script and now - session.last_seen_at >= SEEN_EVERY:
             seen = session.id
         yield Visitor(tx, session, now)
     if seen is not None:
