@@ -26,6 +26,7 @@ from authsvc.sessions.models import BrowserSession
 
 Row = tuple[str, ...]
 Listed = RememberedDevice | BrowserSession
+EVERYBODY = "All Team Members"
 PARTS = {Part.ACTIVE: "Active", Part.WAITING: "Waiting to join", Part.INACTIVE: "Inactive"}
 
 
@@ -58,6 +59,13 @@ class Page:
 class Source(Protocol):
     """One kind of export that is built here."""
 
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What may be chosen, by name."""
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """The line below its name: of what, chosen how."""
+
     def heading(self, ask: Ask) -> Row:
         """The first line."""
 
@@ -76,6 +84,12 @@ def yes(value: object) -> str:
 @dataclass(frozen=True)
 class TeamMembers:
     """Team Members with contact data and access rights."""
+
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
 
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""
@@ -115,6 +129,12 @@ class TeamMembers:
 @dataclass(frozen=True)
 class MfaStatus:
     """By whom codes can be received, and how."""
+
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
 
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""
@@ -169,6 +189,12 @@ class MfaStatus:
 @dataclass(frozen=True)
 class DevicesAndSessions:
     """Where the team is signed in, and which browsers pass without a code, at this moment. Devices first."""
+
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
 
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""
