@@ -11,11 +11,11 @@ from authsvc.sessions.guards import Visitor
 NEW = "/profile/exports/new"
 
 
-def export_url(visitor: Visitor, kind: Kind, **filters: str) -> str | None:
+def export_url(visitor: Visitor, what: Kind, **filters: str) -> str | None:
     """Where an export of this page is asked for; None: this person has no Data Access, and sees no button."""
     if visitor.may(Permission.EXPORT_SENSITIVE) not in (None, Refusal.FROZEN):
         return None
-    return address(NEW, kind=kind.value, **filters)
+    return address(NEW, export=what.value, **filters)
 
 
 def details_exports(visitor: Visitor) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from authsvc import logs
 from authsvc.accounts.permissions import Permission, Refusal
 from authsvc.exports import naming
-from authsvc.exports.exports.downloads import Standing
+from authsvc.exports.downloads import Standing
 from authsvc.exports.files import FileGone
 from authsvc.exports.life import TooMany
 from authsvc.exports.models import Export, Kind, Reason, Status
@@ -253,7 +253,7 @@ def _question(visitor: Visitor, kind: Kind, filters: Mapping[str, str]) -> Respo
         "profile/export_new.html",
         name=NAMES[kind],
         scope=scope,
-        fields={"kind": kind.value, **filters},
+        fields={"export": kind.value, **filters},
         kept=length_in_words(services().policies.exports.kept),
         action=EXPORTS_NEW,
         back_url=EXPORTS,
@@ -280,7 +280,7 @@ def _require(visitor: Visitor, *, lock: bool = False) -> None:
 
 def _wanted(values: Mapping[str, str]) -> tuple[Kind, dict[str, str]] | None:
     """What is asked for, and its filters as they were chosen; None: nothing that is built here."""
-    kind = next((kind for kind in NAMES if kind.value == values.get("kind")), None)
+    kind = next((kind for kind in NAMES if kind.value == values.get("export")), None)
     if kind is None:
         return None
     names = services().exports.sources[kind].filters
@@ -288,7 +288,7 @@ def _wanted(values: Mapping[str, str]) -> tuple[Kind, dict[str, str]] | None:
 
 
 def _question_url(kind: Kind, filters: Mapping[str, str]) -> str:
-    return f"{EXPORTS_NEW}?{urlencode({'kind': kind.value, **filters})}"
+    return f"{EXPORTS_NEW}?{urlencode({'export': kind.value, **filters})}"
 
 
 def _start_url(export_id: str) -> str:
