@@ -158,13 +158,12 @@ class MfaStatus:
                 )
             )
         )
-        codes: dict[str, int] = dict(
-            tx.execute(
-                select(RecoveryCode.user_id, func.count())
-                .where(RecoveryCode.user_id.in_(ids), RecoveryCode.used_at.is_(None))
-                .group_by(RecoveryCode.user_id)
-            ).tuples()
+        left = tx.execute(
+            select(RecoveryCode.user_id, func.count())
+            .where(RecoveryCode.user_id.in_(ids), RecoveryCode.used_at.is_(None))
+            .group_by(RecoveryCode.user_id)
         )
+        codes = {user_id: count for user_id, count in left}  # noqa: C416  (rows are no tuples to a type checker)
         switch = ask.account.mfa_for(Audience.TEAM)
         required = yes(switch and switch.enabled)
         rows = [self._row(ask, one, required, one.user_id in apps, codes.get(one.user_id, 0)) for one in found]
