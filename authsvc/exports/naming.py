@@ -47,8 +47,6 @@ def content_disposition(name: str) -> str:
     """The header for a name of `file_name`: to be saved, in both forms that browsers know (RFC 6266 4.3, RFC 8187)."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     plain = " ".join(_BAD.sub(" ", plain).split()).strip(". ")
-    if "." not in plain or plain.startswith("."):
-        plain = f"Export {plain}".strip()
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_PLAIN)}"
 
 
