@@ -159,7 +159,9 @@ def download(export_id: str) -> Response:
     except FileGone as gone:
         log.error("export.file_gone", export_id=export_id, detail=gone.detail)
         with guards.visitor() as visitor:
-            s.exports.life.expire(visitor.tx, export, Reason.FILE_GONE)
+            damaged = s.exports.downloads.find(visitor.tx, visitor.membership, export_id)
+            if damaged is not None and damaged.file_id == export.file_id:
+                s.exports.life.expire(visitor.tx, damaged, Reason.FILE_GONE)
         return redirect(f"{EXPORTS}?gone={export_id}", 303)
     with guards.visitor() as visitor:
         now = _downloadable(visitor, export_id)
