@@ -66,7 +66,7 @@ def row(visitor: Visitor, export: Export, *, is_first: bool, may: bool, slow_aft
                 note = "Nothing was exported: too large. Choose less."
             if may and export.reason != Reason.ACCESS_LOST:
                 act = Act.TRY_AGAIN if export.is_ours else Act.PORTAL
-    kind, size = naming.kind_of_file(export.media_type), export.size
+    kind, size = naming.kind_of_file(export.media_type), export.size if status is Status.READY else None
     detail = ", ".join(filter(None, (export.scope, kind, naming.size(size) if size is not None else "")))
     return Row(
         export.id,
