@@ -225,9 +225,9 @@ def test_sealing_is_exact_and_any_shorter_file_is_refused(size: int, cuts: list[
     writer.write(left.read())
     writer.finish()
     assert b"".join(opened(file_id, key, io.BytesIO(sealed).read)) == content
-    short = bytes(sealed[: int(keep * (len(sealed) - 1))])
-    with pytest.raises(FileGone):
-        list(opened(file_id, key, io.BytesIO(short).read))
+    for length in (int(keep * (len(sealed) - 1)), *range(0, len(sealed), CHUNK + TAG)):
+        with pytest.raises(FileGone):
+            list(opened(file_id, key, io.BytesIO(bytes(sealed[:length])).read))
 
 
 def test_files_in_a_folder_are_for_this_user_alone(tmp_path: Path) -> None:
