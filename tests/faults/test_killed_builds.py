@@ -27,10 +27,10 @@ accounts:
 """
 #: So many that building takes seconds.
 MANY = 20_000
-ROW = (
-    "INSERT INTO audit_event (at, name, user_id, account_id, remote_address, user_agent, request_id, operator,"
-    " policy_hash, fields) SELECT '2026-11-22 21:31:00.000000', 'code.wrong', m.user_id, m.account_id, '', '', ?, '', '', '{}' FROM membership m"
-)
+ROW = """
+INSERT INTO audit_event (at, name, user_id, account_id, remote_address, user_agent, request_id, operator, policy_hash, fields)
+SELECT '2026-11-22 21:31:00.000000', 'code.wrong', m.user_id, m.account_id, '', '', ?, '', '', '{}' FROM membership m
+"""
 
 
 def test_tn10_a_worker_killed_in_the_middle_leaves_no_half_file(tmp_path: Path) -> None:
