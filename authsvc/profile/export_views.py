@@ -39,6 +39,12 @@ DONE = {
     "requested": "Your export has started. It appears here, and we’ll notify you.",
     "again": "Your export has started again.",
 }
+#: Where this service's own exports are asked for.
+OTHERS = (
+    ("Team Members", "/admin/team"),
+    ("Sign-in activity", "/admin/activity"),
+    ("Admin Settings", "/admin/settings"),
+)
 NO_ACCESS = "Exports of Sensitive Information need Data Access."
 
 
@@ -228,7 +234,7 @@ def _list(visitor: Visitor, *, problem: str | None = None, status: int = 200) ->
         listed=listed,
         has_access=why in (None, Refusal.FROZEN),
         is_frozen=why is Refusal.FROZEN,
-        may_ask=why is None and visitor.may(Permission.ADMINISTER) is None,
+        others=OTHERS if why is None and visitor.may(Permission.ADMINISTER) is None else (),
         portal_url=visitor.account.portal_url,
         newer_url=listed.url(listed.number - 1) if listed.number > 1 else None,
         older_url=listed.url(listed.number + 1) if listed.has_more else None,
