@@ -44,6 +44,7 @@ from authsvc.exports.files import FileStore
 from authsvc.exports.life import Life, no_bell
 from authsvc.exports.parts import Exports
 from authsvc.exports.stores import store_for
+from authsvc.exports.transfer import Transfers
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
 from authsvc.login.attempt import Attempts
@@ -121,6 +122,7 @@ class Services:
     queue: Queue
     files: FileStore
     exports: Exports
+    transfers: Transfers
     courier: Courier
     suppressions: Suppressions
     throttle: Throttle
@@ -287,6 +289,8 @@ def build(
     )
     # The bell is one place: whoever keeps notifications is put in for `no_bell`.
     life = Life(policies.exports, policies.permissions, queue, courier, no_bell, clock, audit)
+    exports = Exports.over(life, activity=SignInActivity())
+    files = store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url)
     return Services(
         settings=settings,
         policies=policies,
@@ -300,8 +304,9 @@ def build(
         password_rules=PasswordRules(policies.password, breached),
         lane=HashingLane(waiting=settings.hashing_places),
         queue=queue,
-        files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
-        exports=Exports.over(life, activity=SignInActivity()),
+        files=files,
+        exports=exports,
+        transfers=Transfers(database, exports.hand_overs, files, at_a_time=max(1, settings.threads // 4)),
         courier=courier,
         suppressions=suppressions,
         throttle=throttle,

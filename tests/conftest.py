@@ -21,8 +21,10 @@ import pytest
 from authsvc.clock import FixedClock
 from authsvc.db import Database
 from tests.support import migrate
-from tests.support.aws import moto_server
+from tests.support.aws import CREDENTIALS, moto_server
+from tests.support.aws import forget_everything as forget_all_of_aws
 from tests.support.databases import spared
+from tests.support.exports import S3_URL, OnS3, make_bucket, s3_gate
 from tests.support.postgres import Emptier, new_database, shared_server
 from tests.support.processes import RunFolder
 from tests.support.redis import forget_everything, redis_server
@@ -224,7 +226,12 @@ def service(database_url: str, clock: FixedClock, ring_folder: Path, services: d
     of its own.
     """
     if database_url not in services:
-        services[database_url] = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+        services[database_url] = Service.on(
+            database_url,
+            clock=clock,
+            ring=make_ring(ring_folder, clock),
+            exports_url=f"dir:{ring_folder.parent / 'exports'}",
+        )
     services[database_url].forget_everything()
     return replace(services[database_url])
 
@@ -263,6 +270,27 @@ def aws_server() -> Iterator[str]:
     """Address of this worker's AWS, as moto plays it, with whatever the last test left in it."""
     with moto_server() as url:
         yield url
+
+
+@pytest.fixture
+def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Address of an AWS in which nothing is yet, and what boto3 wants to know of it."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    forget_all_of_aws(aws_server)
+    return aws_server
+
+
+@pytest.fixture
+def on_s3(postgres_database: tuple[str, Emptier], aws: str, clock: FixedClock, ring_folder: Path) -> Iterator[OnS3]:
+    """The whole service in this process as replicas run it: PostgreSQL, and exports in S3."""
+    url, emptier = postgres_database
+    emptier.empty()
+    with s3_gate(aws) as gate:
+        ring = make_ring(ring_folder, clock)
+        service = Service.on(url, clock=clock, ring=ring, exports_url=S3_URL, aws_endpoint_url=gate.url)
+        yield OnS3(service, gate, make_bucket(aws))
+        service.services.database.dispose()
 
 
 @pytest.fixture

@@ -37,14 +37,16 @@ class Answer:
 class Send(Protocol):
     """Makes one request. Raises: Unreachable."""
 
-    def __call__(self, method: str, url: str, *, headers: dict[str, str], body: str | None = None) -> Answer: ...
+    def __call__(
+        self, method: str, url: str, *, headers: dict[str, str], body: str | bytes | None = None
+    ) -> Answer: ...
 
 
 def over_network() -> Send:
     """Real requests. No redirect is followed: a server that redirects a token request has lost its way."""
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(total=TIMEOUT_S), retries=False)
 
-    def send(method: str, url: str, *, headers: dict[str, str], body: str | None = None) -> Answer:
+    def send(method: str, url: str, *, headers: dict[str, str], body: str | bytes | None = None) -> Answer:
         try:
             found = pool.request(method, url, headers=headers, body=body, redirect=False)
         except urllib3.exceptions.HTTPError as exc:

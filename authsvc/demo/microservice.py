@@ -1,12 +1,20 @@
-"""A sample resource server: it trusts no session and asks nobody; the access token and the issuer's keys are enough."""
+"""A sample resource server: it trusts no session and asks nobody; the access token and the issuer's keys are enough.
+
+What leaves the portal as a file it hands over to the sign-in service (export_desk.py), where its person alone downloads it.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
 
+from authsvc.demo.calls import Unreachable, over_network
+from authsvc.demo.export_desk import ExportDesk, NotTaken
 from authsvc.demo.places import Places, Sample, url_of
 from authsvc.demo.sites import serve
 from authsvc.resource_server import Claims, Requirement, TokenVerifier
@@ -36,7 +44,7 @@ INVESTORS = {
 }
 
 
-def create_app(verify: TokenVerifier) -> Flask:
+def create_app(verify: TokenVerifier, desk: ExportDesk) -> Flask:
     """The service. It answers with the data of the account in the token, and with no other."""
     app = Flask("authsvc.demo.microservice", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
@@ -45,7 +53,7 @@ def create_app(verify: TokenVerifier) -> Flask:
     def about() -> Response:
         return jsonify(
             what="A sample microservice. It wants an access token of the sign-in service.",
-            paths=["/investors", "/investors/bank-details"],
+            paths=["/investors", "/investors/bank-details", "/investors/bank-details/exports"],
         )
 
     @app.get("/healthz")
@@ -62,7 +70,38 @@ def create_app(verify: TokenVerifier) -> Flask:
     def bank_details() -> Response:
         return _answer(g.token_claims, "name", "bank", "account")
 
+    @app.post("/investors/bank-details/exports")
+    @protect(verify, SENSITIVE)
+    def export_bank_details() -> tuple[Response, int]:
+        """The whole table as a file; whether this person may have it is the sign-in service's to say."""
+        claims: Claims = g.token_claims
+        slug = claims.account.slug if claims.account else ""
+        done = desk.hand_over(
+            _csv(INVESTORS.get(slug, ()), "name", "bank", "account"),
+            account=slug,
+            person=claims.sub,
+            name="Investor bank details",
+            scope="All investors",
+            media_type="text/csv",
+        )
+        if isinstance(done, NotTaken):
+            return jsonify(error="not_exported", error_description=done.why), done.status
+        return jsonify(name="Investor bank details", page=done.page), 202
+
+    @app.errorhandler(Unreachable)
+    def desk_is_away(_error: Unreachable) -> tuple[Response, int]:
+        return jsonify(error="unavailable", error_description="Exports are unavailable at the moment."), 503
+
     return app
+
+
+def _csv(rows: Iterable[dict[str, Any]], *columns: str) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(column.capitalize() for column in columns)
+    # What a spreadsheet would take for a formula is text here (security.md TN-09).
+    writer.writerows([f"'{v}" if str(v)[:1] in "=+-@\t\r" else v for v in map(row.get, columns)] for row in rows)
+    return text.getvalue().encode()
 
 
 def _answer(claims: Claims, *columns: str) -> Response:
@@ -77,7 +116,8 @@ def main() -> None:
     """Serve it where the demonstration says."""
     places = Places.read(os.environ)
     verify = TokenVerifier(issuer=url_of(places.sign_in), audience=Sample.read().audience)
-    serve(create_app(verify), places.microservice)
+    desk = ExportDesk(url_of(places.sign_in), os.environ["INVESTORS_SECRET"], over_network())
+    serve(create_app(verify, desk), places.microservice)
 
 
 if __name__ == "__main__":

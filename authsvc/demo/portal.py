@@ -30,6 +30,9 @@ CALLS = {
 }
 
 
+EXPORT = "/investors/bank-details/exports"
+
+
 @dataclass(frozen=True)
 class Shown:
     """A call to the microservice as the page tells it."""
@@ -39,7 +42,10 @@ class Shown:
     status: int
     rows: list[dict[str, str]] = field(default_factory=list)
     refusal: str | None = None
+    #: Where an export that was begun is found.
+    exports_page: str | None = None
     stepped_up: StepUp | None = None
+    method: str = "GET"
 
 
 @dataclass(frozen=True)
@@ -130,14 +136,34 @@ def create_app(portal: Portal) -> Flask:
             return _to_sign_in(portal, Pending(started, request.path, wanted))
         return make_response(_page(portal, visitor, _shown(title, path, answer, stepped_up)))
 
+    @app.post("/bank-details/export")
+    def export_bank_details() -> BaseResponse:
+        visitor = visitors.find(request.cookies.get(COOKIE))
+        if visitor is None or visitor.tokens is None:
+            return redirect("/", 303)
+        _refuse_forged(visitor)
+        answer = portal.party.post(url_of(portal.places.microservice) + EXPORT, _fresh(portal, visitor))
+        if (wanted := step_up_wanted(answer)) is not None:
+            # Back to the page with the button: what was asked for before the code is not done behind anybody's back.
+            started = portal.party.begin(account=sample.slug, step_up=wanted)
+            return _to_sign_in(portal, Pending(started, "/bank-details", wanted))
+        visitor.exported = _exported(answer)
+        return redirect("/bank-details/export", 303)
+
+    @app.get("/bank-details/export")
+    def exported() -> BaseResponse:
+        visitor = visitors.find(request.cookies.get(COOKIE))
+        if visitor is None or visitor.tokens is None or visitor.exported is None:
+            return redirect("/", 303)
+        return make_response(_page(portal, visitor, visitor.exported))
+
     @app.post("/sign-out")
     def sign_out() -> BaseResponse:
         secret = request.cookies.get(COOKIE)
         visitor = visitors.find(secret)
         if visitor is None or visitor.tokens is None:
             return redirect("/", 303)
-        if not secrets.compare_digest(request.form.get("csrf", "").encode(), visitor.csrf.encode()):
-            abort(403)
+        _refuse_forged(visitor)
         # First here, then there: whatever becomes of the browser on the way, this portal has let go.
         visitors.forget(secret)
         target = portal.party.sign_out_url(visitor.tokens, return_to=f"{portal.url}/", state=SIGNED_OUT)
@@ -212,6 +238,23 @@ def _shown(title: str, path: str, answer: Answer, stepped_up: StepUp | None) -> 
     except (ValueError, KeyError, TypeError, AttributeError):
         refusal = "The service answered with something else than was expected."
     return Shown(title, path, answer.status_code, refusal=refusal, stepped_up=stepped_up)
+
+
+def _exported(answer: Answer) -> Shown:
+    shown = Shown("Export bank details", EXPORT, answer.status_code, method="POST")
+    try:
+        said = answer.json()
+        if answer.status_code == 202:
+            return replace(shown, exports_page=str(said["page"]))
+        return replace(shown, refusal=str(said["error_description"]))
+    except (ValueError, KeyError, TypeError):
+        return replace(shown, refusal="The service answered with something else than was expected.")
+
+
+def _refuse_forged(visitor: Visitor) -> None:
+    """Only forms of this portal act."""
+    if not secrets.compare_digest(request.form.get("csrf", "").encode(), visitor.csrf.encode()):
+        abort(403)
 
 
 def _written(value: Any) -> str:

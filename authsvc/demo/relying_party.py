@@ -157,6 +157,10 @@ class RelyingParty:
         """Call an API with the access token. Raises: Unreachable."""
         return self._send("GET", url, headers={"Authorization": f"Bearer {tokens.access_token}"})
 
+    def post(self, url: str, tokens: Tokens) -> Answer:
+        """Have an API do something. Raises: Unreachable."""
+        return self._send("POST", url, headers={"Authorization": f"Bearer {tokens.access_token}"}, body="")
+
     def sign_out_url(self, tokens: Tokens, *, return_to: str, state: str) -> str:
         """Where the browser ends its session with the provider (RP-Initiated Logout 2). Raises: Unreachable."""
         query = {

@@ -117,7 +117,7 @@ def main(settings: Settings) -> int:
     click.echo("Starting the demonstration …")
     if not prepare(settings, places, {**shared, **secret_values}):
         return 1
-    programs = children(shared, portal_secret=secret_values["PORTAL_SECRET"])
+    programs = children(shared, secret_values)
     ended = threading.Event()
     screen = screen_for(places, sample, password=secret_values["DEMO_PASSWORD"])
     threading.Thread(target=announce, args=(places, screen, ended), daemon=True).start()
@@ -151,6 +151,7 @@ def keep_secrets(file: Path, environ: Mapping[str, str]) -> dict[str, str]:
     made = {
         "PORTAL_SECRET": secrets.token_urlsafe(32),
         "DESK_SECRET": secrets.token_urlsafe(32),
+        "INVESTORS_SECRET": secrets.token_urlsafe(32),
         "DEMO_PASSWORD": " ".join(secrets.choice(WORDS) for _ in range(4)),
     }
     missing = {name: value for name, value in made.items() if name not in kept}
@@ -189,16 +190,17 @@ def prepare(settings: Settings, places: Places, told: Mapping[str, str]) -> bool
     return done.returncode == 0
 
 
-def children(shared: Mapping[str, str], *, portal_secret: str) -> list[Child]:
+def children(shared: Mapping[str, str], secret_values: Mapping[str, str]) -> list[Child]:
     """The programs; each is told what it needs and no more."""
 
-    def own(name: str, **more: str) -> Child:
-        return Child(name, [sys.executable, "-m", f"authsvc.demo.{name}"], environment={**shared, **more})
+    def own(name: str, *secret_names: str) -> Child:
+        told = {**shared, **{each: secret_values[each] for each in secret_names}}
+        return Child(name, [sys.executable, "-m", f"authsvc.demo.{name}"], environment=told)
 
     service = Child(
         "sign-in service", [sys.executable, "-m", "authsvc", "serve"], essential=True, environment=dict(shared)
     )
-    return [service, own("portal", PORTAL_SECRET=portal_secret), own("microservice"), own("inbox")]
+    return [service, own("portal", "PORTAL_SECRET"), own("microservice", "INVESTORS_SECRET"), own("inbox")]
 
 
 def announce(places: Places, screen: str, ended: threading.Event, send: Send | None = None) -> None:
@@ -241,6 +243,7 @@ def screen_for(places: Places, sample: Sample, *, password: str) -> str:
     1. Sign in, choose text message or email, take the code from the inbox, tick Remember Me.
     2. Sign out and in again: no code is asked, and the portal shows why.
     3. Open the bank details: the microservice wants a fresh code although the device is remembered.
+    4. Press Export bank details: the file waits in My Profile > Exports, for this person alone.
 
   Ctrl-C ends everything. What it knows is kept in var/ and keys/.
 """

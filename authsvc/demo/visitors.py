@@ -40,6 +40,8 @@ class Visitor:
     person: dict[str, Any] = field(default_factory=dict)
     #: What the last step-up was for; the page that asked for it looks once.
     stepped_up: StepUp | None = None
+    #: What came of the last export that was asked for (portal.Shown).
+    exported: Any = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def remember(self, pending: Pending) -> None:

@@ -17,6 +17,7 @@ from werkzeug.datastructures import Headers
 
 from authsvc.clock import FixedClock, epoch_s
 from authsvc.demo.calls import Answer, Unreachable
+from authsvc.demo.export_desk import CLIENT_ID, ExportDesk
 from authsvc.demo.microservice import create_app
 from authsvc.demo.places import Places, Sample, url_of
 from authsvc.resource_server import TokenVerifier
@@ -24,6 +25,7 @@ from authsvc.resource_server import TokenVerifier
 PLACES, SAMPLE = Places(), Sample.read()
 ISSUER, API = url_of(PLACES.sign_in), url_of(PLACES.microservice)
 SECRET = "portal-secret-of-the-tests"
+SERVICE_SECRET = "investors-secret-of-the-tests"
 KEY = ECKey.generate_key("P-256", {"kid": "k-1", "alg": "ES256", "use": "sig"})
 STRANGERS_KEY = ECKey.generate_key("P-256", {"kid": "k-1", "alg": "ES256", "use": "sig"})
 DANA = {"sub": "u-dana", "name": "Dana Whitfield", "email": "dana@northgate.example", "zoneinfo": "America/New_York"}
@@ -63,7 +65,10 @@ class Provider:
             fetch=lambda url: (json.dumps(self._fetched[url]).encode(), {}),
             now=lambda: clock.now().timestamp(),
         )
-        self.api: FlaskClient = create_app(verify).test_client()
+        self.api: FlaskClient = create_app(verify, ExportDesk(ISSUER, SERVICE_SECRET, self.send)).test_client()
+        #: What the sign-in service was handed over, and what it answers to an announcement instead of 201.
+        self.handed_over: list[tuple[dict[str, Any], bytes]] = []
+        self.refuses_exports: tuple[int, dict[str, Any]] | None = None
 
     def approve(self, location: str) -> dict[str, str]:
         """The person signs in at `location`; the parameters that come back to the portal."""
@@ -72,7 +77,7 @@ class Provider:
         self._codes[code] = sent
         return {"code": code, "state": sent["state"], "iss": ISSUER}
 
-    def send(self, method: str, url: str, *, headers: dict[str, str], body: str | None = None) -> Answer:
+    def send(self, method: str, url: str, *, headers: dict[str, str], body: str | bytes | None = None) -> Answer:
         """The portal's way out: this provider, and the real microservice."""
         if self.down:
             raise Unreachable("away")
@@ -83,14 +88,33 @@ class Provider:
         if url.startswith(API):
             found = self.api.open(url.removeprefix(API), method=method, headers=headers)
             return Answer(found.status_code, Headers(found.headers), found.data)
+        if url.startswith(f"{ISSUER}/api/v1/exports"):
+            assert headers["Authorization"] == "Bearer the-services-own"
+            return self._export(method, url, body or "")
         if url in self._fetched:
             return _answer(200, self._fetched[url])
         if url.endswith("/oauth/userinfo"):
             return _answer(200, self.userinfo)
         assert (method, url) == ("POST", f"{ISSUER}/oauth/token")
+        form = {name: values[0] for name, values in parse_qs(str(body or "")).items()}
+        if form["grant_type"] == "client_credentials":
+            own = base64.b64encode(f"{CLIENT_ID}:{SERVICE_SECRET}".encode()).decode()
+            assert (headers["Authorization"], form["scope"]) == (f"Basic {own}", "exports.write")
+            return _answer(200, {"access_token": "the-services-own", "token_type": "Bearer", "expires_in": 300})
         basic = base64.b64encode(f"{SAMPLE.client_id}:{SECRET}".encode()).decode()
         assert headers["Authorization"] == f"Basic {basic}"
-        return self._token({name: values[0] for name, values in parse_qs(body or "").items()})
+        return self._token(form)
+
+    def _export(self, method: str, url: str, body: str | bytes) -> Answer:
+        if method == "POST":
+            if self.refuses_exports is not None:
+                return _answer(*self.refuses_exports)
+            self.handed_over.append((json.loads(body), b""))
+            return _answer(201, {"id": "e-1", "page": f"{ISSUER}/profile/exports"})
+        assert (method, url) == ("PUT", f"{ISSUER}/api/v1/exports/e-1/file")
+        assert isinstance(body, bytes)
+        self.handed_over[-1] = (self.handed_over[-1][0], body)
+        return _answer(200, {"status": "ready"})
 
     def access_token(self, **changes: Any) -> str:
         """An access token for the API."""

@@ -309,6 +309,50 @@ def test_a_sign_in_that_is_older_than_was_asked_for_is_refused(browser: Browser,
     assert browser.sign_in("/bank-details").status_code == 400
 
 
+def press_export(browser: Browser) -> TestResponse:
+    """Press the button of the home page; the answer to that."""
+    token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/").text)
+    assert token
+    return browser.post("/bank-details/export", csrf=token[1])
+
+
+def test_exporting_hands_a_file_over_and_says_where_it_is(browser: Browser, provider: Provider) -> None:
+    """The microservice announces and sends it, as itself and for the person in the token; the page says where it will be."""
+    browser.sign_in()
+    assert press_export(browser).headers["Location"] == "/bank-details/export"
+    page = browser.get("/bank-details/export").text
+    assert "Your export has started" in page
+    assert f'href="{ISSUER}/profile/exports"' in page
+    [(announced, content)] = provider.handed_over
+    assert (announced["person"], announced["account"], announced["size"]) == ("u-dana", "northgate", len(content))
+    assert content.splitlines()[:2] == [b"Name,Bank,Account", b"Halloran Family Trust,Lakeshore Savings,000123454417"]
+    # A form of another site, and one without a session.
+    assert browser.post("/bank-details/export", csrf="x").status_code == 403
+    assert another(browser).post("/bank-details/export").headers["Location"] == "/"
+    assert len(provider.handed_over) == 1
+
+
+def test_a_refused_export_is_said_in_plain_words(browser: Browser, provider: Provider) -> None:
+    """No Sensitive Data Access; too many; the service away; and a code asked for first, after which the person decides anew."""
+    browser.sign_in()
+    for problem, said in (
+        ((403, {"type": "urn:ims:problem:no-data-access", "detail": "x"}), "You don’t have Sensitive Data Access"),
+        ((429, {"type": "urn:ims:problem:too-many-requests", "detail": "x"}), "as many exports as you may have"),
+        (
+            (409, {"type": "urn:ims:problem:account-closed", "detail": "The account is closed."}),
+            "The account is closed.",
+        ),
+        ((502, {"html": "<b>bad gateway</b>"}), "Exports are unavailable at the moment."),
+    ):
+        provider.refuses_exports = problem
+        press_export(browser)
+        assert said in browser.get("/bank-details/export").text
+    provider.said = {"acr": "urn:ims:acr:password", "amr": ["pwd"]}
+    browser.sign_in()
+    assert press_export(browser).headers["Location"].startswith(f"{ISSUER}/oauth/authorize?")
+    assert provider.handed_over == []
+
+
 def test_signing_out_ends_both_sessions(browser: Browser) -> None:
     """Here at once, there by RP-Initiated Logout."""
     browser.sign_in()
@@ -344,7 +388,7 @@ def test_pages_carry_no_script_and_answer_to_their_own_name(browser: Browser) ->
     assert "script" not in page.text
     assert page.headers["Cache-Control"] == "no-store"
     assert browser.client.get("/", base_url="http://evil.example").status_code == 400
-    assert json.loads(browser.provider.api.get("/").text)["paths"] == ["/investors", "/investors/bank-details"]
+    assert json.loads(browser.provider.api.get("/").text)["paths"][:2] == ["/investors", "/investors/bank-details"]
 
 
 def test_the_portal_shows_the_same_bell(browser: Browser, provider: Provider) -> None:

@@ -229,9 +229,14 @@ def test_nothing_of_the_demonstration_reaches_a_real_mailbox() -> None:
     assert told["AUTHSVC_EMAIL_URL"] == told["AUTHSVC_SMS_URL"] == "dir:var/outbox"
 
 
-def test_only_the_portal_is_told_its_secret() -> None:
-    """Each program gets what it needs and no more."""
-    programs = run.children(run.environment(Places(), {}), portal_secret="the-portals-own")
+def test_each_program_is_told_its_own_secret() -> None:
+    """Each gets what it needs and no more."""
+    values = {"PORTAL_SECRET": "the-portals-own", "INVESTORS_SECRET": "the-services-own", "DESK_SECRET": "the-desks"}
+    programs = run.children(run.environment(Places(), {}), values)
+    told = {
+        secret: [one.name for one in programs if secret in json.dumps(dict(one.environment))]
+        for secret in values.values()
+    }
 
-    assert [child.name for child in programs if "the-portals-own" in json.dumps(dict(child.environment))] == ["portal"]
+    assert told == {"the-portals-own": ["portal"], "the-services-own": ["microservice"], "the-desks": []}
     assert [child.name for child in programs if child.essential] == ["sign-in service"]

@@ -26,8 +26,8 @@ from authsvc.exports.files import FileGone, FileStore, StoreFull, StoreUnavailab
 from authsvc.exports.stores import store_for
 from authsvc.exports.stores.s3 import PART
 from authsvc.exports.stores.sealing import CHUNK, TAG, FileKeys, SealingWriter, opened
-from tests.support.aws import CREDENTIALS, forget_everything
-from tests.support.exports import BUCKET, PREFIX, S3_URL, make_bucket, refusing_s3
+from tests.support.aws import CREDENTIALS
+from tests.support.exports import BUCKET, PREFIX, S3_URL, make_bucket, s3_gate
 from tests.support.processes import free_port
 
 SECRET = "a-test-secret-of-more-than-32-characters"
@@ -79,15 +79,6 @@ def bucket_home(endpoint_url: str) -> Home:
         client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{file_id}", Body=content)
 
     return Home(store_for(S3_URL, sealer=SEALER, aws_endpoint_url=endpoint_url), contents, swap)
-
-
-@pytest.fixture
-def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Address of an AWS in which nothing is yet."""
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    forget_everything(aws_server)
-    return aws_server
 
 
 @pytest.fixture(params=["dir", "s3"])
@@ -234,9 +225,9 @@ def test_sealing_is_exact_and_any_shorter_file_is_refused(size: int, cuts: list[
     writer.write(left.read())
     writer.finish()
     assert b"".join(opened(file_id, key, io.BytesIO(sealed).read)) == content
-    short = bytes(sealed[: int(keep * (len(sealed) - 1))])
-    with pytest.raises(FileGone):
-        list(opened(file_id, key, io.BytesIO(short).read))
+    for length in (int(keep * (len(sealed) - 1)), *range(0, len(sealed), CHUNK + TAG)):
+        with pytest.raises(FileGone):
+            list(opened(file_id, key, io.BytesIO(bytes(sealed[:length])).read))
 
 
 def test_files_in_a_folder_are_for_this_user_alone(tmp_path: Path) -> None:
@@ -302,7 +293,8 @@ def test_s3_is_told_to_encrypt_and_never_to_publish(aws: str) -> None:
     head = client.head_object(Bucket=BUCKET, Key=f"{PREFIX}/{file_id}")
     assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", key_id)
     assert (head["ContentType"], head["ContentDisposition"]) == ("application/octet-stream", "attachment")
-    with refusing_s3() as s3:
+    with s3_gate(aws) as s3:
+        s3.refuses = True
         with pytest.raises(StoreUnavailable):
             store_for(S3_URL, sealer=SEALER, aws_endpoint_url=s3.url).create(file_id).__enter__()
         [headers] = s3.seen
@@ -325,7 +317,8 @@ def test_an_s3_that_refuses_or_is_away_is_said_with_its_word(aws: str) -> None:
         store.create(file_id).__enter__()
 
     assert refusal(aws, write) == "S3 refuses create_multipart_upload: NoSuchBucket"
-    with refusing_s3() as s3:
+    with s3_gate(aws) as s3:
+        s3.refuses = True
         reading = refusal(s3.url, lambda store: store.read(file_id, KEYS.new(file_id)[1]))
         deleting = refusal(s3.url, lambda store: store.delete(file_id))
     assert reading == "S3 refuses get_object: AccessDenied"
