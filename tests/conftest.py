@@ -232,11 +232,6 @@ def service(database_url: str, clock: FixedClock, ring_folder: Path, services: d
             ring=make_ring(ring_folder, clock),
             exports_url=f"dir:{ring_folder.parent / 'exports'}",
         )
-            database_url,
-            clock=clock,
-            ring=make_ring(ring_folder, clock),
-            exports_url=f"dir:{ring_folder.parent / 'exports'}",
-        )
     services[database_url].forget_everything()
     return replace(services[database_url])
 
