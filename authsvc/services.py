@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
@@ -32,21 +31,20 @@ from authsvc.admin.activity_export import SignInActivity
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
-from authsvc.crypto.breached import BreachedPasswords
 from authsvc.crypto.passwords import HashingLane, Passwords
 from authsvc.crypto.seal import Sealer, derive
 from authsvc.crypto.tokens import Digester
 from authsvc.db import Database
 from authsvc.db.engine import STATEMENT_S
 from authsvc.devices.remember import Devices
-from authsvc.errors import AuthsvcError, ConfigurationError
+from authsvc.errors import AuthsvcError
 from authsvc.exports.files import FileStore
 from authsvc.exports.life import Life, no_bell
 from authsvc.exports.parts import Exports
 from authsvc.exports.stores import store_for
 from authsvc.exports.transfer import Transfers
 from authsvc.jobs import Queue
-from authsvc.keyring.ring import KeyRing, RingIsEmpty
+from authsvc.keyring.ring import KeyRing
 from authsvc.login.attempt import Attempts
 from authsvc.login.finish import Finish
 from authsvc.login.flow import Flow
@@ -55,7 +53,6 @@ from authsvc.login.password import PasswordStep
 from authsvc.login.recovery import Recovery
 from authsvc.messaging.courier import Courier
 from authsvc.messaging.message import MessageSender
-from authsvc.messaging.senders import sender_for
 from authsvc.metrics import Metrics
 from authsvc.mfa.challenge import OneTimeCodes
 from authsvc.mfa.enrolment import AuthenticatorApps
@@ -90,6 +87,7 @@ from authsvc.oauth.server import AuthorizationServer
 from authsvc.oauth.subjects import Subjects
 from authsvc.oauth.tokens import AccessTokens, IdTokens, IdTokenSettings
 from authsvc.oauth.userinfo import UserInfo
+from authsvc.opening import open_files, open_ring, open_senders
 from authsvc.policy.load import Policies, load
 from authsvc.sessions.browsers import Browsers
 from authsvc.sessions.session import Sessions
@@ -398,46 +396,3 @@ def build(
         places=places,
         metrics=metrics,
     )
-
-
-def open_files(settings: Settings) -> tuple[BreachedPasswords, Places]:
-    """What the operator supplied to look things up in. Raises: ConfigurationError about all that cannot be used."""
-    opened: list[Any] = []
-    problems: list[str] = []
-    for kind, file in ((BreachedPasswords, settings.breached_passwords_file), (Places, settings.geoip_file)):
-        try:
-            opened.append(kind.open(file))
-        except ConfigurationError as exc:
-            problems += exc.problems
-    if problems:
-        raise ConfigurationError(problems)
-    return opened[0], opened[1]
-
-
-def open_ring(settings: Settings, clock: Clock, database: Database) -> KeyRing:
-    """The key ring; made here in development only. Raises: RingIsEmpty in production: no process invents a key silently."""
-    ring = KeyRing.open(
-        settings.keys_url,
-        sealer=Sealer(settings.secrets, "keyring"),
-        clock=clock,
-        database=database,
-        aws_endpoint_url=settings.aws_endpoint_url,
-    )
-    if not ring.entries():
-        if settings.is_production:
-            raise RingIsEmpty
-        ring.create_first_keys()
-    ring.prove()
-    return ring
-
-
-def open_senders(settings: Settings) -> dict[str, MessageSender]:
-    """The senders by channel; a channel without one is not offered to anybody."""
-
-    def opened(url: str) -> MessageSender:
-        return sender_for(url, email_from=settings.email_from, aws_endpoint_url=settings.aws_endpoint_url)
-
-    senders = {"email": opened(settings.email_url)}
-    if not settings.sms_url.startswith("none:"):
-        senders["sms"] = opened(settings.sms_url)
-    return senders

@@ -30,7 +30,7 @@ from authsvc.keyring.schedule import active
 from authsvc.keyring.words import span
 from authsvc.messaging.message import MessageSender, Outcome, Reachable
 from authsvc.messaging.senders import sender_for
-from authsvc.services import open_senders
+from authsvc.opening import open_senders
 from authsvc.settings import DEVELOPMENT_SECRET
 from authsvc.throttle.models import ThrottleBucket
 from authsvc.web import readiness

@@ -13,7 +13,7 @@ from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.login.attempt import Attempts
 from authsvc.login.models import LoginAttempt
-from authsvc.policy.schema import LimitName
+from authsvc.policy.throttle import LimitName
 from authsvc.sessions.browsers import Browsers
 from authsvc.throttle import AddressWindows, SprayAlarm, Throttle, Wait, WrongPasswords
 

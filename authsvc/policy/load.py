@@ -19,15 +19,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from authsvc.errors import ConfigurationError
-from authsvc.policy.schema import (
-    ExportPolicy,
-    MfaPolicy,
-    PasswordPolicy,
-    PermissionPolicy,
-    SessionPolicy,
-    ThrottlePolicy,
-    TokenPolicy,
-)
+from authsvc.policy.schema import ExportPolicy, MfaPolicy, PasswordPolicy, PermissionPolicy, SessionPolicy, TokenPolicy
+from authsvc.policy.throttle import ThrottlePolicy
 from authsvc.policy.values import DURATION, Rate, Section, format_duration
 
 FILES = (

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from phonenumbers import SUPPORTED_REGIONS
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, InstanceOf
 
+from authsvc.errors import AuthsvcError
+
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 
@@ -17,6 +19,10 @@ UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 DURATION = re.compile(r"(0|[1-9][0-9]{0,6})([dhms])")
 _DOLLARS = re.compile(r"([0-9]{1,7})(?:\.([0-9]{1,6}))?")
 _RATE = re.compile(r"([1-9][0-9]{0,6}) per ([0-9]+[a-z])(?: burst ([1-9][0-9]{0,6}))?")
+
+
+class UnknownPolicyName(AuthsvcError, KeyError):
+    """No policy goes by this name."""
 
 
 def parse_duration(text: str) -> timedelta:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import Digester
-from authsvc.policy.schema import LimitName, ThrottlePolicy
+from authsvc.policy.throttle import LimitName, ThrottlePolicy
 from authsvc.policy.values import Rate
 from authsvc.throttle.models import ThrottleBucket
 

@@ -19,7 +19,7 @@ from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.crypto.tokens import Digester
 from authsvc.db import after_commit
-from authsvc.policy.schema import LimitName
+from authsvc.policy.throttle import LimitName
 from authsvc.throttle.counters import Throttle, Wait
 
 EVERYBODY = "everybody"

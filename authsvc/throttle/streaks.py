@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import Digester
-from authsvc.policy.schema import ThrottlePolicy, WrongPasswordPolicy
+from authsvc.policy.throttle import ThrottlePolicy, WrongPasswordPolicy
 from authsvc.throttle.counters import Wait
 from authsvc.throttle.models import FailureStreak
 

@@ -15,7 +15,7 @@ from authsvc import logs
 from authsvc.audit import AuditLog, Event
 from authsvc.clock import Clock
 from authsvc.crypto.tokens import Digester
-from authsvc.policy.schema import TextPolicy
+from authsvc.policy.throttle import TextPolicy
 from authsvc.throttle.counters import Wait
 from authsvc.throttle.models import TextTally
 

@@ -10,7 +10,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from authsvc.cache import Cache
-from authsvc.policy.schema import LimitName, ThrottlePolicy
+from authsvc.policy.throttle import LimitName, ThrottlePolicy
 from authsvc.policy.values import Rate
 
 

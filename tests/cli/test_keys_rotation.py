@@ -15,7 +15,8 @@ from authsvc.db import Database
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.keyring.models import SigningKeyRow
 from authsvc.keyring.ring import RingIsEmpty
-from authsvc.services import build, open_ring
+from authsvc.opening import open_ring
+from authsvc.services import build
 from authsvc.settings import Settings
 from tests.support.key_ring import SERVICE_SECRET, SMALL_RSA_BITS, Operator
 

@@ -37,7 +37,7 @@ from authsvc.oauth.client_metadata import ClientMetadata
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient, ResourceServer
 from authsvc.policy.load import Policies, load
-from authsvc.policy.schema import LimitName
+from authsvc.policy.throttle import LimitName
 from authsvc.services import Services, build
 from authsvc.settings import Settings
 from tests.support.inbox import CODE, Inbox

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsvc.errors import ConfigurationError
-from authsvc.services import open_files
+from authsvc.opening import open_files
 from authsvc.settings import Settings
 from authsvc.web.places import Places
 from tests.support.geoip import city, write

@@ -22,8 +22,9 @@ from pydantic.fields import FieldInfo
 from authsvc.errors import AuthsvcError, ConfigurationError
 from authsvc.policy.cli import policy as policy_group
 from authsvc.policy.load import FILES, Policies, PolicyError, StrictLoader, load, parse
-from authsvc.policy.schema import LimitName, Limits, MfaPolicy, UnknownPolicyName
-from authsvc.policy.values import UNITS, Rate, format_duration, parse_duration, parse_rate
+from authsvc.policy.schema import MfaPolicy
+from authsvc.policy.throttle import LimitName, Limits
+from authsvc.policy.values import UNITS, Rate, UnknownPolicyName, format_duration, parse_duration, parse_rate
 
 CHECKOUT = Path(__file__).parents[2]
 FOLDER = CHECKOUT / "policies"
