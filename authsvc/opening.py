@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from authsvc.clock import Clock
 from authsvc.crypto.breached import BreachedPasswords
 from authsvc.crypto.seal import Sealer
