@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import event, update
 from werkzeug.test import Client
 
-from authsvc.accounts.models import Account
+from authsvc.accounts.models import Account, User
 from authsvc.app import create_app
 from authsvc.crypto.passwords import Passwords
 from authsvc.policy.values import Rate
@@ -144,6 +144,9 @@ def test_lg_02_the_clock_tells_nobody_apart(service_with: Callable[..., Service]
     if FULL:
         costs = shipped.password.hash
         real = Passwords(memory_kib=costs.memory_kib, iterations=costs.iterations, parallelism=costs.parallelism)
+        theirs = real.hash(WRONG)
+        with service.services.database.transaction() as tx:
+            tx.execute(update(User).where(User.password_hash.is_not(None)).values(password_hash=theirs))
         step = replace(service.services.password_step, dummy_hash=real.dummy)
         service.app = create_app(replace(service.services, passwords=real, password_step=step))
     knock = knocker(service)
