@@ -61,4 +61,6 @@ def test_pl_05_metrics_have_a_port_of_their_own_and_outlive_their_processes(tmp_
         assert document["issuer"] == service.issuer
         assert "evil.example" not in str(document)
         assert "Werkzeug" not in http.get(f"{service.issuer}/sign-in?__debugger__=yes", timeout=30).text
-    assert list(folder.iterdir()) == []
+        service.process.process.terminate()
+        poll(lambda: service.process.process.poll() is not None, 120, what="an orderly end")
+        assert list(folder.iterdir()) == []
