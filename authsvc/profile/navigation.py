@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.sessions.shell import NOTIFICATIONS
+from authsvc.sessions import shell
 
 DETAILS = "/profile"
 EMAIL = f"{DETAILS}/email"
@@ -16,6 +16,7 @@ PHONE_REMOVE = f"{PHONE}/remove"
 APP = f"{SECURITY}/app"
 DEVICES = f"{SECURITY}/devices"
 SESSIONS = f"{SECURITY}/sessions"
+NOTIFICATIONS = shell.NOTIFICATIONS
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}
