@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authsvc.sessions.shell import NOTIFICATIONS as NOTIFICATIONS  # an address of My Profile too
+from authsvc.sessions import shell
 
 DETAILS = "/profile"
 EMAIL = f"{DETAILS}/email"
@@ -19,6 +19,7 @@ SESSIONS = f"{SECURITY}/sessions"
 EXPORTS = f"{DETAILS}/exports"
 EXPORTS_ROWS = f"{EXPORTS}/rows"
 EXPORTS_NEW = f"{EXPORTS}/new"
+NOTIFICATIONS = shell.NOTIFICATIONS
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}
