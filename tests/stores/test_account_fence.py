@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from authsvc.accounts.models import Membership
 from authsvc.audit.models import AuditEvent
 from authsvc.clock import FixedClock
-from authsvc.db.fence import SETTING, within
+from authsvc.db.fence import FENCED, SETTING, within
 from tests.support import migrate
 from tests.support.postgres import connect, new_database
 from tests.support.service import DANA, Service, make_ring
@@ -65,6 +65,8 @@ def test_tn_01_raw_sql_as_the_service_sees_the_named_account_alone(service: Serv
     ours, theirs = account_ids(service)
     with connect(app_url) as app:
         assert app.execute("SELECT usesuper FROM pg_user WHERE usename = current_user").fetchone() == (False,)
+        fenced = app.execute("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity").fetchall()
+        assert {name for (name,) in fenced} == FENCED.keys()
         for table in ("membership", "remembered_device", "browser_session"):
             assert app.execute(f"SELECT count(*) FROM {table}").fetchone() == (2,), table
         with app.transaction():
