@@ -15,6 +15,7 @@ from authsvc.admin.export_links import export_url
 from authsvc.admin.navigation import ACTIVITY, tabs
 from authsvc.admin.team_pages import address, zone_of
 from authsvc.audit.models import AuditEvent
+from authsvc.db.fence import within
 from authsvc.exports.models import Kind
 from authsvc.sessions import guards
 from authsvc.sessions.shell import show
@@ -46,8 +47,9 @@ def show_activity() -> Response:
     with guards.visitor(read_only=True) as visitor:
         visitor.require(Permission.ADMINISTER)
         zone = zone_of(visitor)
-        joined = activity.people(visitor.tx, visitor.account.id)
-        names = {**activity.waiting_names(visitor.tx, visitor.account.id), **joined}
+        with within(visitor.tx, visitor.account.id):
+            joined = activity.people(visitor.tx, visitor.account.id)
+            names = {**activity.waiting_names(visitor.tx, visitor.account.id), **joined}
         errors = {
             name: "Enter a date like 2026-11-22"
             for name in ("from", "to")
@@ -55,7 +57,8 @@ def show_activity() -> Response:
         }
         after, before = _row_id("after"), _row_id("before")
         wanted = replace(activity.chosen(chosen, joined, zone), before=None if after else before, after=after)
-        found = activity.find(visitor.tx, visitor.account.id, wanted, limit=PAGE + 1)
+        with within(visitor.tx, visitor.account.id):
+            found = activity.find(visitor.tx, visitor.account.id, wanted, limit=PAGE + 1)
         more = len(found) > PAGE
         page = (found[1:] if after else found[:PAGE]) if more else found
         query = {name: value for name, value in chosen.items() if value}

@@ -15,6 +15,7 @@ from authsvc.accounts.team import Part
 from authsvc.admin import team_pages as pages
 from authsvc.admin.export_links import export_url
 from authsvc.admin.navigation import TEAM_MEMBERS
+from authsvc.db.fence import within
 from authsvc.exports.models import Kind
 from authsvc.sessions import guards
 from authsvc.sessions.guards import Visitor
@@ -143,9 +144,12 @@ def _team(visitor: Visitor, *, problem: str | None = None, status: int = 200) ->
     unverified = part is Part.ACTIVE and request.args.get("verified") == "no"
     number = request.args.get("page", 1, type=int)
     number = min(max(1, number), 10_000)
-    found = pages.rows(visitor, part, limit=pages.PAGE + 1, offset=(number - 1) * pages.PAGE, unverified=unverified)
-    counts = team.counts(visitor.tx, visitor.account.id)
     is_first = part is Part.ACTIVE and number == 1 and not unverified
+    with within(visitor.tx, visitor.account.id):
+        found = pages.rows(visitor, part, limit=pages.PAGE + 1, offset=(number - 1) * pages.PAGE, unverified=unverified)
+        counts = team.counts(visitor.tx, visitor.account.id)
+        waiting = pages.rows(visitor, Part.WAITING, limit=pages.BELOW) if is_first and counts.waiting else []
+        inactive = pages.rows(visitor, Part.INACTIVE, limit=pages.BELOW) if is_first and counts.inactive else []
     query = {"show": "" if part is Part.ACTIVE else part.value, "verified": "no" if unverified else ""}
     before = pages.address(**query, page="" if number == 2 else str(number - 1)) if number > 1 else None
     after = pages.address(**query, page=str(number + 1)) if len(found) > pages.PAGE else None
@@ -159,8 +163,8 @@ def _team(visitor: Visitor, *, problem: str | None = None, status: int = 200) ->
         part=part,
         unverified_only=unverified,
         people=found[: pages.PAGE],
-        waiting=pages.rows(visitor, Part.WAITING, limit=pages.BELOW) if is_first and counts.waiting else [],
-        inactive=pages.rows(visitor, Part.INACTIVE, limit=pages.BELOW) if is_first and counts.inactive else [],
+        waiting=waiting,
+        inactive=inactive,
         counts=counts,
         below=pages.BELOW,
         mfa_is_on=bool(switch and switch.enabled),

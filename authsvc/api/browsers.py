@@ -5,6 +5,7 @@ from __future__ import annotations
 from authsvc.api import reach
 from authsvc.api.operation import BASE, Call, Operation, Refused
 from authsvc.api.schemas import DeviceAnswer, Devices, OfMember, SessionAnswer, SessionList
+from authsvc.db.fence import within
 from authsvc.devices.models import RememberedDevice
 from authsvc.sessions.models import BrowserSession
 
@@ -12,7 +13,8 @@ from authsvc.sessions.models import BrowserSession
 def list_devices(call: Call) -> Devices:
     """The live ones."""
     one = reach.member(call, call.query.member)
-    live = [device for device, member in call.s.devices.live_of(call.tx, one.user_id) if member.id == one.id]
+    with within(call.tx, one.account_id):
+        live = [device for device, member in call.s.devices.live_of(call.tx, one.user_id) if member.id == one.id]
     return Devices(
         items=[
             DeviceAnswer(
@@ -38,7 +40,9 @@ def end_device(call: Call) -> None:
 def list_sessions(call: Call) -> SessionList:
     """The live ones."""
     one = reach.member(call, call.query.member)
-    live = [session for session in call.s.sessions.live_of(call.tx, one.user_id) if session.membership_id == one.id]
+    with within(call.tx, one.account_id):
+        found = call.s.sessions.live_of(call.tx, one.user_id)
+    live = [session for session in found if session.membership_id == one.id]
     return SessionList(
         items=[
             SessionAnswer(**{name: getattr(session, name) for name in SessionAnswer.model_fields}) for session in live

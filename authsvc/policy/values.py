@@ -83,13 +83,14 @@ def parse_dollars(text: str) -> int:
     """
     match = _DOLLARS.fullmatch(text)
     if match is None:
-        raise ValueError('must be an amount in quotes, as in "0.0075" or "100"')
+        raise ValueError("must be an amount, as in 0.0075 or 100")
     return int(match[1]) * 1_000_000 + int((match[2] or "0").ljust(6, "0"))
 
 
 def _dollars(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError('must be an amount in quotes, as in "0.0075" or "100"')
+    # Our loader leaves 0.0075 as text: no amount ever becomes a float.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return parse_dollars(str(value))
     return parse_dollars(value) if isinstance(value, str) else value
 
 

@@ -35,7 +35,7 @@ def statements(service: Service) -> Iterator[list[str]]:
     sent: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA")):
+        if not statement.startswith(("BEGIN", "PRAGMA", "SELECT set_config")):
             sent.append(statement)
 
     engine = service.services.database.engine
