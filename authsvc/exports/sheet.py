@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterable
 
 #: Without it a spreadsheet takes UTF-8 for something older.
@@ -15,7 +16,9 @@ FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
 def neutral(cell: str) -> str:
     """`cell`, with an apostrophe in front where a spreadsheet would compute it. NULs, which no reader takes, are dropped."""
     cell = cell.replace("\0", "")
-    return f"'{cell}" if cell.startswith(FORMULA) or cell.lstrip().startswith(FORMULA) else cell
+    # Blanks and invisible characters before it hide a formula from us, and from some programs it is none the less one.
+    first = next((char for char in cell if not char.isspace() and unicodedata.category(char) != "Cf"), "")
+    return f"'{cell}" if cell.startswith(FORMULA) or first in FORMULA else cell
 
 
 def lines(rows: Iterable[Iterable[str]]) -> bytes:
