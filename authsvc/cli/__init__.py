@@ -13,6 +13,7 @@ from authsvc.cli.apply import apply
 from authsvc.cli.client import client
 from authsvc.cli.context import LazyServices
 from authsvc.cli.database import migrate
+from authsvc.cli.exports import exports
 from authsvc.cli.keys_rehearse import rehearse
 from authsvc.cli.keys_status import status
 from authsvc.cli.keys_withdraw import withdraw
@@ -52,7 +53,21 @@ def main(ctx: click.Context) -> None:
     ctx.call_on_close(ctx.obj.close)
 
 
-for command in (serve, demo, worker, migrate, apply, account, member, client, keys, policy, audit, after_restore):
+for command in (
+    serve,
+    demo,
+    worker,
+    migrate,
+    apply,
+    account,
+    member,
+    client,
+    keys,
+    policy,
+    audit,
+    after_restore,
+    exports,
+):
     main.add_command(command)
 for command in (status, withdraw, rehearse):
     keys.add_command(command)
