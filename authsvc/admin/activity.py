@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from authsvc.accounts.models import Audience, Membership, User
-from authsvc.admin.activity_words import PERSONAL
+from authsvc.admin.activity_words import PERSONAL, names_of
 from authsvc.audit.models import AuditEvent
 
 
@@ -51,14 +52,35 @@ def find(tx: Session, account_id: str, wanted: Wanted, *, limit: int) -> list[Au
     )
     forwards = wanted.after is not None
     order = AuditEvent.id.asc() if forwards else AuditEvent.id.desc()
-    found = [
-        event
-        for query in (ours, theirs)
-        for event in tx.scalars(query.where(*_fits(wanted)).order_by(order).limit(limit))
-    ]
+    found = list(tx.scalars(ours.where(*_fits(wanted)).order_by(order).limit(limit)))
+    if len(found) == limit:
+        # What lies beyond the last of ours is on another page; else each page would read to the end of everybody's rows.
+        last = found[-1].id
+        theirs = theirs.where(AuditEvent.id < last if forwards else AuditEvent.id > last)
+    found += tx.scalars(theirs.where(*_fits(wanted)).order_by(order).limit(limit))
     found.sort(key=lambda event: event.id, reverse=not forwards)
     page = found[:limit]
     return page[::-1] if forwards else page
+
+
+def chosen(filters: Mapping[str, str], joined: Collection[str], zone: ZoneInfo) -> Wanted:
+    """The filter that an address says: person, kind, from, to; what cannot be read counts as not chosen."""
+    first, last = day(filters.get("from", "")), day(filters.get("to", ""))
+    person = filters.get("person", "")
+    return Wanted(
+        names_of(filters.get("kind", "")),
+        user_id=person if person in joined else None,
+        since=_midnight(first, zone) if first else None,
+        until=_midnight(last + timedelta(days=1), zone) if last and last < date.max else None,
+    )
+
+
+def day(typed: str) -> date | None:
+    """The day that is written like 2026-11-22, or None."""
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        return None
 
 
 def people(tx: Session, account_id: str) -> dict[str, str]:
@@ -86,6 +108,11 @@ def waiting_names(tx: Session, account_id: str) -> dict[str, str | None]:
         )
     )
     return dict(list(rows))
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime | None:
+    """The day's beginning where the person is; None at the edges of the calendar."""
+    return datetime.combine(day, time.min, zone) if date.min < day < date.max else None
 
 
 def _fits(wanted: Wanted) -> list[ColumnElement[bool]]:

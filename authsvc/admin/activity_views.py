@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, request
@@ -11,11 +10,12 @@ from werkzeug.wrappers import Response
 
 from authsvc.accounts.permissions import Permission
 from authsvc.admin import activity
-from authsvc.admin.activity import Wanted
-from authsvc.admin.activity_words import KINDS, describe, names_of
+from authsvc.admin.activity_words import KINDS, describe
+from authsvc.admin.export_links import export_url
 from authsvc.admin.navigation import ACTIVITY, tabs
 from authsvc.admin.team_pages import address, zone_of
 from authsvc.audit.models import AuditEvent
+from authsvc.exports.models import Kind
 from authsvc.sessions import guards
 from authsvc.sessions.shell import show
 from authsvc.web.text import Time, browser_label
@@ -47,19 +47,13 @@ def show_activity() -> Response:
         zone = zone_of(visitor)
         joined = activity.people(visitor.tx, visitor.account.id)
         names = {**activity.waiting_names(visitor.tx, visitor.account.id), **joined}
-        first, last = _day(chosen["from"]), _day(chosen["to"])
         errors = {
-            name: "Enter a date like 2026-11-22" for name in ("from", "to") if chosen[name] and not _day(chosen[name])
+            name: "Enter a date like 2026-11-22"
+            for name in ("from", "to")
+            if chosen[name] and not activity.day(chosen[name])
         }
         after, before = _row_id("after"), _row_id("before")
-        wanted = Wanted(
-            names_of(chosen["kind"]),
-            user_id=chosen["person"] if chosen["person"] in joined else None,
-            since=_midnight(first, zone) if first else None,
-            until=_midnight(last + timedelta(days=1), zone) if last and last < date.max else None,
-            before=None if after else before,
-            after=after,
-        )
+        wanted = replace(activity.chosen(chosen, joined, zone), before=None if after else before, after=after)
         found = activity.find(visitor.tx, visitor.account.id, wanted, limit=PAGE + 1)
         more = len(found) > PAGE
         page = (found[1:] if after else found[:PAGE]) if more else found
@@ -81,6 +75,7 @@ def show_activity() -> Response:
             newer_url=address(ACTIVITY, **query, after=str(page[0].id)) if newer else None,
             older_url=address(ACTIVITY, **query, before=str(page[-1].id)) if older else None,
             clear_url=ACTIVITY,
+            export_url=export_url(visitor, Kind.SIGN_IN_ACTIVITY, **query),
         )
 
 
@@ -99,15 +94,3 @@ def _line(event: AuditEvent, names: dict[str, str | None], zone: ZoneInfo) -> Li
 def _row_id(name: str) -> int | None:
     number = request.args.get(name, type=int)
     return number if number is not None and 0 <= number <= LARGEST else None
-
-
-def _day(typed: str) -> date | None:
-    try:
-        return date.fromisoformat(typed)
-    except ValueError:
-        return None
-
-
-def _midnight(day: date, zone: ZoneInfo) -> datetime | None:
-    """The day's beginning where the person is; None at the edges of the calendar."""
-    return datetime.combine(day, time.min, zone) if date.min < day < date.max else None

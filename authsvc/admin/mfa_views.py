@@ -21,6 +21,7 @@ from authsvc.account_settings.sign_out import sign_everyone_out
 from authsvc.accounts.permissions import Permission, is_role_based
 from authsvc.accounts.queries import lock_account
 from authsvc.admin import mfa_words as words
+from authsvc.admin.export_links import details_exports
 from authsvc.mfa.readiness import Readiness
 from authsvc.mfa.rules import Switch
 from authsvc.mfa.switch import Change, NotChoosable
@@ -259,6 +260,7 @@ def _page(
         zone=zone_name(zone, who.now),
         problem=problem,
         mfa=_section(who, place, standing, found, typed=typed, problem=problem),
+        exports=details_exports(who) if place.audience.key == "team" else (),
     )
     response.headers.update(problem.headers if problem else {})
     return response

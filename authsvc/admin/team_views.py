@@ -13,7 +13,9 @@ from authsvc.accounts.permissions import Permission
 from authsvc.accounts.queries import lock_account
 from authsvc.accounts.team import Part
 from authsvc.admin import team_pages as pages
+from authsvc.admin.export_links import export_url
 from authsvc.admin.navigation import TEAM_MEMBERS
+from authsvc.exports.models import Kind
 from authsvc.sessions import guards
 from authsvc.sessions.guards import Visitor
 from authsvc.web.context import services
@@ -166,6 +168,7 @@ def _team(visitor: Visitor, *, problem: str | None = None, status: int = 200) ->
         after_url=after,
         new_url=NEW,
         team_url=TEAM_MEMBERS,
+        export_url=export_url(visitor, Kind.TEAM_MEMBERS),
     )
 
 
