@@ -15,6 +15,9 @@ from authsvc.admin import activity_views, investor_views, member_views, settings
 from authsvc.api import views as api_views
 from authsvc.audit.chain import BATCH, seal
 from authsvc.devices.remember import KEPT
+from authsvc.exports.build import Build
+from authsvc.exports.life import BUILD_EXPORT, PURGE_EXPORT
+from authsvc.exports.tidy import Purge, Sweep
 from authsvc.jobs.worker import Chore, Worker
 from authsvc.keyring.automatic import RotateWhenDue
 from authsvc.login import account_views, confirm, invite_views, link_views, recovery_views, stale, step_views
@@ -33,6 +36,7 @@ from authsvc.profile import (
     details_views,
     devices_views,
     email_views,
+    export_views,
     password_views,
     phone_views,
     security_views,
@@ -71,7 +75,7 @@ def create_app(services: Services) -> Flask:
         app.register_error_handler(error, stale.answer)
     for views in (
         *(login_views, step_views, login_app_views, account_views, confirm),
-        *(recovery_views, invite_views, link_views),
+        *(recovery_views, invite_views, link_views, export_views),
         *(details_views, email_views, security_views, password_views, phone_views, devices_views, app_views),
         *(settings_views, investor_views, team_views, member_views, activity_views),
         *(api_views, oauth_views, device_views, brand_views, health),
@@ -133,6 +137,7 @@ def make_worker(services: Services) -> Worker:
             s.apps.sweep(tx, now=now)
             s.authorization.reader.pushed.sweep(tx, before=now - timedelta(days=1))
 
+    purge = Purge(s.database, s.files, s.exports.life)
     return Worker(
         database=s.database,
         queue=s.queue,
@@ -145,10 +150,13 @@ def make_worker(services: Services) -> Worker:
             SEND_LOGOUT: s.logout_deliveries,
             SEND_INVITATION: InvitationDelivery(s.database, s.courier, s.invitations, s.settings.issuer),
             SEND_LINK: LinkDelivery(s.database, s.links, s.courier, s.audit, s.settings.issuer),
+            PURGE_EXPORT: purge,
         },
+        long={BUILD_EXPORT: Build(s.database, s.files, s.exports.sources, s.exports.life)},
         chores=(
             Chore("seal_audit", timedelta(seconds=5), seal_audit),
             Chore("sweep", timedelta(minutes=10), sweep),
+            Chore("sweep_exports", timedelta(minutes=1), Sweep(s.database, s.exports.life, purge)),
             Chore("rotate_keys", timedelta(minutes=10), RotateWhenDue(s.ring, s.policies.tokens, s.database, s.audit)),
         ),
     )

@@ -24,6 +24,7 @@ from authsvc.accounts.invitations import Invitations
 from authsvc.accounts.links import Links
 from authsvc.accounts.models import Account
 from authsvc.accounts.queries import account_by_slug
+from authsvc.admin.activity_export import SignInActivity
 from authsvc.audit import AuditLog
 from authsvc.cache import Cache
 from authsvc.clock import Clock, SystemClock
@@ -34,6 +35,8 @@ from authsvc.db import Database
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError
 from authsvc.exports.files import FileStore
+from authsvc.exports.life import Life, no_bell
+from authsvc.exports.parts import Exports
 from authsvc.exports.stores import store_for
 from authsvc.jobs import Queue
 from authsvc.keyring.ring import KeyRing, RingIsEmpty
@@ -105,6 +108,7 @@ class Services:
     lane: HashingLane
     queue: Queue
     files: FileStore
+    exports: Exports
     courier: Courier
     throttle: Throttle
     pauses: Pauses
@@ -243,6 +247,8 @@ def build(
         RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
         PushedRequests(policies.tokens.pushed_request, digester, clock),
     )
+    # The bell is one place: whoever keeps notifications is put in for `no_bell`.
+    life = Life(policies.exports, policies.permissions, queue, courier, no_bell, clock, audit)
     return Services(
         settings=settings,
         policies=policies,
@@ -256,6 +262,7 @@ def build(
         lane=HashingLane(waiting=max(1, settings.threads - 3)),
         queue=queue,
         files=store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url),
+        exports=Exports.over(life, activity=SignInActivity()),
         courier=courier,
         throttle=throttle,
         pauses=pauses,

@@ -39,6 +39,10 @@ class Announce(Protocol):
         """In the transaction of what it tells of."""
 
 
+def no_bell(tx: Session, **_: Any) -> None:
+    """An `Announce` for an installation without a bell: the list and the mail say it."""
+
+
 @dataclass(frozen=True)
 class TooMany:
     """A limit is reached. `until`: when there is a place again; None: when one that is processing is finished."""

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     TIME_OVER = "time_over"
     #: Sensitive Data Access taken, or inactive, or the account closed (domain D23, security.md TN-11).
     ACCESS_LOST = "access_lost"
+    #: The store does not have it any more.
+    FILE_GONE = "file_gone"
     #: Support deleted it.
     PURGED = "purged"
     #: Building it failed more often than it is tried.

@@ -26,6 +26,7 @@ from authsvc.sessions.models import BrowserSession
 
 Row = tuple[str, ...]
 Listed = RememberedDevice | BrowserSession
+EVERYBODY = "All Team Members"
 PARTS = {Part.ACTIVE: "Active", Part.WAITING: "Waiting to join", Part.INACTIVE: "Inactive"}
 
 
@@ -58,6 +59,13 @@ class Page:
 class Source(Protocol):
     """One kind of export that is built here."""
 
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """What may be chosen, by name."""
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """The line below its name: of what, chosen how."""
+
     def heading(self, ask: Ask) -> Row:
         """The first line."""
 
@@ -76,6 +84,12 @@ def yes(value: object) -> str:
 @dataclass(frozen=True)
 class TeamMembers:
     """Team Members with contact data and access rights."""
+
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
 
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""
@@ -116,6 +130,12 @@ class TeamMembers:
 class MfaStatus:
     """By whom codes can be received, and how."""
 
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
+
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""
         return (
@@ -138,13 +158,12 @@ class MfaStatus:
                 )
             )
         )
-        codes: dict[str, int] = dict(
-            tx.execute(
-                select(RecoveryCode.user_id, func.count())
-                .where(RecoveryCode.user_id.in_(ids), RecoveryCode.used_at.is_(None))
-                .group_by(RecoveryCode.user_id)
-            ).tuples()
+        left = tx.execute(
+            select(RecoveryCode.user_id, func.count())
+            .where(RecoveryCode.user_id.in_(ids), RecoveryCode.used_at.is_(None))
+            .group_by(RecoveryCode.user_id)
         )
+        codes = {user_id: count for user_id, count in left}  # noqa: C416  (rows are no tuples to a type checker)
         switch = ask.account.mfa_for(Audience.TEAM)
         required = yes(switch and switch.enabled)
         rows = [self._row(ask, one, required, one.user_id in apps, codes.get(one.user_id, 0)) for one in found]
@@ -169,6 +188,12 @@ class MfaStatus:
 @dataclass(frozen=True)
 class DevicesAndSessions:
     """Where the team is signed in, and which browsers pass without a code, at this moment. Devices first."""
+
+    filters: tuple[str, ...] = ()
+
+    def scope(self, tx: Session, account: Account, chosen: Mapping[str, str]) -> str:
+        """Always the whole team."""
+        return EVERYBODY
 
     def heading(self, ask: Ask) -> Row:
         """As the pages say it."""

@@ -12,7 +12,7 @@ from sqlalchemy import delete, or_, select, update
 from authsvc.audit import Event
 from authsvc.db import Database
 from authsvc.exports.files import FileStore, StoreUnavailable
-from authsvc.exports.life import LIVE, PURGE_EXPORT, Life, find
+from authsvc.exports.life import LIVE, Life, find
 from authsvc.exports.models import OPEN, Export, Reason, Status
 from authsvc.jobs.worker import TryLater
 

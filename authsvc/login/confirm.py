@@ -29,6 +29,7 @@ WORDS = {
     "data_access": "change Sensitive Data Access",
     "download": "download an export",
     "email": "change your email address",
+    "export": "export Sensitive Information",
     "member": "change a Team Member",
     "mfa": "change Multi-Factor Authentication",
     "password": "change your password",

@@ -14,11 +14,14 @@ PHONE_REMOVE = f"{PHONE}/remove"
 APP = f"{SECURITY}/app"
 DEVICES = f"{SECURITY}/devices"
 SESSIONS = f"{SECURITY}/sessions"
+EXPORTS = f"{DETAILS}/exports"
+EXPORTS_ROWS = f"{EXPORTS}/rows"
+EXPORTS_NEW = f"{EXPORTS}/new"
 
 #: For templates, which link by name: `at.email`.
 AT = {name.lower(): address for name, address in list(globals().items()) if name.isupper()}
 
-_TABS = (("Details", DETAILS), ("Security", SECURITY))
+_TABS = (("Details", DETAILS), ("Security", SECURITY), ("Exports", EXPORTS))
 
 
 def tabs(current: str) -> list[tuple[str, str, bool]]:

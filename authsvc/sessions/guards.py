@@ -130,8 +130,11 @@ def asks_for_codes(membership: Membership) -> bool:
 
 
 @contextmanager
-def visitor(*, read_only: bool = False) -> Iterator[Visitor]:
-    """The signed-in person of this request, in a transaction that ends with the block. Raises: SignInFirst."""
+def visitor(*, read_only: bool = False, asked_by_script: bool = False) -> Iterator[Visitor]:
+    """The signed-in person of this request, in a transaction that ends with the block. Raises: SignInFirst.
+
+    `asked_by_script`: nobody pressed anything, so the session's idle time goes on (domain D20).
+    """
     s = services()
     now, seen = s.clock.now(), None
     with s.database.transaction(read_only=read_only) as tx:
@@ -140,7 +143,7 @@ def visitor(*, read_only: bool = False) -> Iterator[Visitor]:
             raise SignInFirst
         if not read_only:
             s.sessions.touch(session)
-        elif now - session.last_seen_at >= SEEN_EVERY:
+        elif not asked_by_script and now - session.last_seen_at >= SEEN_EVERY:
             seen = session.id
         yield Visitor(tx, session, now)
     if seen is not None:

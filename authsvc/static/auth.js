@@ -54,4 +54,22 @@
   all('form[data-auto]',function(f){f.submit()});
   // 10. Consent: a click aimed at what stood here a moment ago does not count.
   all('[data-hold]',function(p){var t=Date.now()+600;p.addEventListener('click',function(e){if(Date.now()<t)e.preventDefault()},true)});
+  // 11. Rows that change by themselves: fetched while the page is seen and something is under way; one sentence for what is done.
+  all('[data-live-rows]',function(p){
+    var say=d.getElementById(p.getAttribute('data-say')),busy=false;
+    function box(){return d.getElementById(p.getAttribute('data-into'))}
+    function statuses(b){var s={};Array.prototype.forEach.call(b.querySelectorAll('[data-row]'),function(r){s[r.dataset.row]=r.dataset.status});return s}
+    function swap(text){
+      var fresh=new DOMParser().parseFromString(text,'text/html').getElementById(p.getAttribute('data-into')),old=box();
+      if(!fresh||fresh.outerHTML===old.outerHTML)return;
+      var before=statuses(old),focus=d.activeElement&&old.contains(d.activeElement)?d.activeElement.id:'';
+      old.replaceWith(fresh);if(focus&&d.getElementById(focus))d.getElementById(focus).focus();
+      var news=[];Array.prototype.forEach.call(fresh.querySelectorAll('[data-row]'),function(r){
+        if(before[r.dataset.row]==='processing'&&r.dataset.status==='ready')news.push(r.dataset.name+' is ready to download.');
+        if(before[r.dataset.row]==='processing'&&r.dataset.status==='failed')news.push(r.dataset.name+' failed.')});
+      if(news.length)say.textContent=news.join(' ')}
+    setInterval(function(){
+      if(busy||d.hidden||!box().hasAttribute('data-live'))return;
+      busy=true;fetch(p.getAttribute('data-live-rows'),{credentials:'same-origin',redirect:'error'}).then(function(a){return a.ok?a.text():''})
+        .then(function(t){if(t)swap(t)}).catch(function(){}).then(function(){busy=false})},+(p.getAttribute('data-every')||20)*1000)});
 })();
