@@ -182,7 +182,8 @@ def ring_folder(worker_folder: Path) -> Path:
 @pytest.fixture
 def service(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterator[Service]:
     """The whole service in this process, on each kind of database."""
-    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+    exports_url = f"dir:{ring_folder.parent / 'exports'}"
+    service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), exports_url=exports_url)
     yield service
     service.services.database.dispose()
 

@@ -24,6 +24,7 @@ FITS = "document.documentElement.scrollWidth <= document.documentElement.clientW
 A_HANDFUL = 12
 PAGES = (
     *("/profile", "/profile/email", "/profile/security", "/profile/password", "/profile/phone", "/profile/app"),
+    *("/profile/exports", "/profile/exports/new?export=team_members"),
     *("/admin/settings", "/admin/settings/sign-everyone-out", "/admin/settings/turn-off?mfa=&revision=1"),
     *(
         "/admin/team",

@@ -15,11 +15,12 @@ PROMISED = {
     *(f"R{number}" for number in range(1, 4)),
     *(f"E{number}" for number in range(1, 9)),
     *(f"P{number}" for number in (1, 3, 4, 6)),
-    *(f"D{number}" for number in range(1, 35) if number not in range(22, 26)),
-    *(f"J{number}" for number in range(1, 10)),
+    *(f"D{number}" for number in range(1, 35)),
+    *(f"X{number}" for number in range(1, 5)),
+    *(f"J{number}" for number in range(1, 11)),
     *(f"MF-{number:02}" for number in range(1, 26)),
     *(f"RC-{number:02}" for number in range(1, 13)),
-    *(f"TN-{number:02}" for number in (*range(1, 8), 11, 12, 13)),
+    *(f"TN-{number:02}" for number in range(1, 14)),
     *(f"LG-{number:02}" for number in range(1, 19)),
 }
 

@@ -26,7 +26,8 @@ def served_here(template: Path, folder: Path, *, clock: FixedClock, ring: KeyRin
     database.write_bytes(template.read_bytes())
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True, request_handler=_Quiet)
     issuer = f"http://127.0.0.1:{server.server_port}"
-    service = Service.on(f"sqlite:///{database}", clock=clock, ring=ring, issuer=issuer)
+    exports_url = f"dir:{folder / 'exports'}"
+    service = Service.on(f"sqlite:///{database}", clock=clock, ring=ring, issuer=issuer, exports_url=exports_url)
     server.app = service.app
     thread = Thread(target=server.serve_forever)
     thread.start()
