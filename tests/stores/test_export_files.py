@@ -23,7 +23,7 @@ from authsvc.crypto.seal import Sealer
 from authsvc.crypto.tokens import new_id
 from authsvc.errors import ConfigurationError
 from authsvc.exports.files import FileGone, FileStore, StoreFull, StoreUnavailable
-from authsvc.exports.stores import store_for
+from authsvc.exports.stores import store_for, try_out
 from authsvc.exports.stores.s3 import PART
 from authsvc.exports.stores.sealing import CHUNK, TAG, FileKeys, SealingWriter, opened
 from tests.support.aws import CREDENTIALS
@@ -187,6 +187,16 @@ def test_bytes_that_were_changed_are_an_error_and_never_taken_for_the_whole(home
         assert len(given) // CHUNK <= good_chunks, what
 
 
+def test_a_home_is_tried_out_and_nothing_stays(home: Home, tmp_path: Path) -> None:
+    """Written, read, deleted; what cannot be used is said with its reason."""
+    try_out(home.store)
+    assert home.contents() == {}
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StoreUnavailable) as refused:
+        try_out(store_for(f"dir:{tmp_path}/taken", sealer=SEALER))
+    assert "cannot be written" in refused.value.detail
+
+
 def test_an_id_is_never_a_path(home: Home, tmp_path: Path) -> None:
     """security.md TN-09: `../`, NUL, quotes and globs name no file."""
     (tmp_path / "secret").write_text("x")
@@ -246,7 +256,7 @@ WRITES_TOO_MUCH = """
 import resource, signal, sys
 from authsvc.crypto.seal import Sealer
 from authsvc.exports.files import StoreFull
-from authsvc.exports.stores import store_for
+from authsvc.exports.stores import store_for, try_out
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 try:

@@ -124,6 +124,7 @@ def served(folder: Path, provisioning: str, **settings: str) -> Iterator[Served]
         "DEMO_PASSWORD": "quiet harbor maple lantern",
         "PORTAL_SECRET": "portal-secret-0123456789",
         "DESK_SECRET": "desk-secret-0123456789",
+        "INVESTORS_SECRET": "investors-secret-0123456789",
         **settings,
     }
     (folder / "file.yaml").write_text(provisioning)

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from authsvc.exports.stores.choose import store_for
+from authsvc.exports.stores.trial import try_out
 
-__all__ = ["store_for"]
+__all__ = ["store_for", "try_out"]
