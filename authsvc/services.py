@@ -39,7 +39,7 @@ from authsvc.db.engine import STATEMENT_S
 from authsvc.devices.remember import Devices
 from authsvc.errors import AuthsvcError
 from authsvc.exports.files import FileStore
-from authsvc.exports.life import Life, no_bell
+from authsvc.exports.life import Life
 from authsvc.exports.parts import Exports
 from authsvc.exports.stores import store_for
 from authsvc.exports.transfer import Transfers
@@ -285,8 +285,7 @@ def build(
         RequestObjects(settings.issuer, client_keys, clock, policies.tokens.clock_skew),
         PushedRequests(policies.tokens.pushed_request, digester, clock),
     )
-    # The bell is one place: whoever keeps notifications is put in for `no_bell`.
-    life = Life(policies.exports, policies.permissions, queue, courier, no_bell, clock, audit)
+    life = Life(policies.exports, policies.permissions, queue, courier, notifications, clock, audit)
     exports = Exports.over(life, activity=SignInActivity())
     files = store_for(settings.exports_url, sealer=sealer, aws_endpoint_url=settings.aws_endpoint_url)
     return Services(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
@@ -22,25 +22,14 @@ from authsvc.exports.files import StoredFile
 from authsvc.exports.models import OPEN, Export, Reason, Status
 from authsvc.jobs import Queue
 from authsvc.messaging.courier import Courier
+from authsvc.notifications.kinds import Kind as Told
+from authsvc.notifications.notify import Notifications
 from authsvc.policy.schema import ExportPolicy, PermissionPolicy
 
 BUILD_EXPORT = "build_export"
 PURGE_EXPORT = "purge_export"
 DAY = timedelta(days=1)
 LIVE = (*OPEN, Status.READY.value)
-
-
-class Announce(Protocol):
-    """Puts something into the bell of the person; `kind` is "export_ready" or "export_failed"."""
-
-    def __call__(
-        self, tx: Session, *, membership: Membership, kind: str, values: dict[str, str], link: str | None, now: datetime
-    ) -> object:
-        """In the transaction of what it tells of."""
-
-
-def no_bell(tx: Session, **_: Any) -> None:
-    """An `Announce` for an installation without a bell: the list and the mail say it."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +41,13 @@ class TooMany:
 
 @dataclass(frozen=True)
 class Life:
-    """Every step. `announce` is the bell; mail goes by the courier."""
+    """Every step. Ready and failed are told in the bell and by mail."""
 
     policy: ExportPolicy
     permissions: PermissionPolicy
     queue: Queue
     courier: Courier
-    announce: Announce
+    notifications: Notifications
     clock: Clock
     audit: AuditLog
 
@@ -104,7 +93,7 @@ class Life:
         )
         if done:
             self.record(tx, Event.EXPORT_READY, export, size=stored.size)
-            self._tell(tx, export, "export_ready")
+            self._tell(tx, export, Told.EXPORT_READY)
         return done
 
     def fail(self, tx: Session, export: Export, reason: Reason) -> bool:
@@ -112,7 +101,7 @@ class Life:
         done = self._end(tx, export, OPEN, Status.FAILED, reason)
         if done:
             self.record(tx, Event.EXPORT_FAILED, export, reason=reason.value)
-            self._tell(tx, export, "export_failed")
+            self._tell(tx, export, Told.EXPORT_FAILED)
         return done
 
     def lose(self, tx: Session, export: Export) -> bool:
@@ -169,13 +158,13 @@ class Life:
         tx.refresh(export)
         return True
 
-    def _tell(self, tx: Session, export: Export, kind: str) -> None:
-        self.announce(
+    def _tell(self, tx: Session, export: Export, kind: Told) -> None:
+        self.notifications.notify(
             tx,
             membership=export.membership,
             kind=kind,
             values={"name": export.name},
-            link=f"/profile/exports/{export.id}/file" if kind == "export_ready" else "/profile/exports",
+            link=f"/profile/exports/{export.id}/file" if kind is Told.EXPORT_READY else "/profile/exports",
             now=self.clock.now(),
         )
         self.courier.send_notice(
