@@ -9,46 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from authsvc.clock import FixedClock, epoch_s
 from authsvc.demo.portal import COOKIE, build, create_app
+from tests.pages.demo_browser import PORTAL, Browser
 from tests.pages.demo_provider import ISSUER, PLACES, SAMPLE, SECRET, STRANGERS_KEY, Provider
 
-PORTAL = f"http://127.0.0.1:{PLACES.portal}"
 REMEMBERED_AT = 1_795_000_000
-
-
-class Browser:
-    """Somebody at the portal; the sign-in service approves whatever it is sent."""
-
-    def __init__(self, client: FlaskClient, provider: Provider) -> None:
-        self.client, self.provider = client, provider
-
-    def get(self, path: str, **query: str) -> TestResponse:
-        return self.client.get(path, base_url=PORTAL, query_string=query)
-
-    def post(self, path: str, **form: str) -> TestResponse:
-        return self.client.post(path, base_url=PORTAL, data=form)
-
-    def leave(self, path: str = "/sign-in") -> str:
-        """Where `path` sends the browser, which is to the sign-in service."""
-        location = self.get(path).headers["Location"]
-        assert location.startswith(f"{ISSUER}/oauth/authorize?")
-        return location
-
-    def sign_in(self, path: str = "/sign-in", **changed: str) -> TestResponse:
-        """Go to sign in and come back; the answer to that."""
-        return self.get("/callback", **(self.provider.approve(self.leave(path)) | changed))
-
-    def is_signed_in(self) -> bool:
-        return "Sign out" in self.get("/").text
-
-    def cookie(self) -> str:
-        found = self.client.get_cookie(COOKIE, domain="127.0.0.1")
-        assert found is not None
-        return found.value
 
 
 @pytest.fixture
