@@ -29,7 +29,19 @@ def test_help_lists_the_commands_of_the_contract() -> None:
     """Those that exist in this release."""
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("serve", "demo", "worker", "migrate", "apply", "keys", "policy", "audit", "account", "member"):
+    for command in (
+        "serve",
+        "demo",
+        "worker",
+        "migrate",
+        "apply",
+        "keys",
+        "policy",
+        "audit",
+        "account",
+        "member",
+        "doctor",
+    ):
         assert f"  {command} " in result.output
 
 
