@@ -81,7 +81,7 @@ class Provider:
         """The portal's way out: this provider, and the real microservice."""
         if self.down:
             raise Unreachable("away")
-        for_the_bell = f"resource={quote_plus(ISSUER)}" in (body or "") or url.endswith("/notifications/unread")
+        for_the_bell = f"resource={quote_plus(ISSUER)}" in str(body) or url.endswith("/notifications/unread")
         self.asked.append(f"{method} {url}{' for the bell' if for_the_bell else ''}")
         if url == f"{ISSUER}/api/v1/notifications/unread":
             return _answer(200, {"unread": self.unread}) if self.unread is not None else _answer(403, {})
