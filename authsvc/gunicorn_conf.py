@@ -11,13 +11,13 @@ from authsvc import logs
 from authsvc.metrics.serving import forget_process
 from authsvc.settings import Settings
 from authsvc.tracing import begin
-from authsvc.web.capacity import cores, web_workers
+from authsvc.web.capacity import web_workers
 
 _settings = Settings.read()
 logs.configure(_settings.log_level)
 
 bind = _settings.bind
-workers = web_workers(_settings.workers, is_sqlite=_settings.database_url.startswith("sqlite:"), cores=cores())
+workers = web_workers(_settings)
 worker_class = "authsvc.web.gunicorn_worker.GatheringWorker"
 threads = _settings.threads
 # The strict parser in Python: it refuses two Hosts, Content-Length beside Transfer-Encoding and folded headers.

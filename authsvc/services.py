@@ -97,6 +97,7 @@ from authsvc.throttle.lockout import Pauses
 from authsvc.throttle.sends import SendLimits
 from authsvc.throttle.texts import TextLimits
 from authsvc.web.assets import Assets
+from authsvc.web.capacity import web_workers
 from authsvc.web.cookies import Cookies
 from authsvc.web.page import SUPPORT_EMAIL
 from authsvc.web.places import Places
@@ -235,7 +236,7 @@ def build(
     texts = TextLimits(policies.throttle.text_messages, digester, clock, audit)
     sends = SendLimits(throttle, texts, audit)
     wrong = WrongPasswords(policies.throttle, digester, clock)
-    windows = AddressWindows(policies.throttle, cache, processes=settings.workers)
+    windows = AddressWindows(policies.throttle, cache, processes=web_workers(settings))
     # A key of its own: its digests of row ids are secrets that travel.
     links = Links(policies.sessions.links, Digester(derive(settings.secrets[-1], "links")), clock)
     devices = Devices(policies.mfa.remembered_device, digester, clock, audit)

@@ -22,6 +22,7 @@ FENCED = {
     "remembered_device": "membership_id",
     "browser_session": "membership_id",
     "invitation": "membership_id",
+    "export": "account_id",
 }
 
 
@@ -29,7 +30,7 @@ FENCED = {
 def within(tx: Session, account_id: str) -> Iterator[None]:
     """Until the block ends, `tx` sees and changes rows of this account alone; of the trail also those of no account.
 
-    For listings of one account. What was read before stays in the Session, and what is read later is unfenced.
+    For listings and exports of one account. What was read before stays in the Session, and what is read later is unfenced.
     """
     if tx.get_bind().dialect.name != "postgresql":
         yield

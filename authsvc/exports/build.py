@@ -19,6 +19,7 @@ from authsvc.accounts.models import Account
 from authsvc.audit import Event
 from authsvc.crypto.tokens import new_id
 from authsvc.db import Database, DatabaseUnavailable
+from authsvc.db.fence import within
 from authsvc.errors import AuthsvcError
 from authsvc.exports import sheet
 from authsvc.exports.files import FileStore, FileWriter, StoreUnavailable
@@ -95,7 +96,8 @@ class Build:
                 select(Account).where(Account.id == export.account_id).options(selectinload(Account.mfa))
             ).one()
             ask = Ask(account, export.filters, export.membership.user.zone_in(account), clock.now())
-            count = source.count(tx, ask)
+            with within(tx, account.id):
+                count = source.count(tx, ask)
         file_id = new_id()
         with self.database.transaction() as tx:
             lease.renew(tx)
@@ -142,7 +144,7 @@ class Build:
         yield sheet.BOM + sheet.lines([work.source.heading(work.ask)]), 0
         after, done = None, 0
         while True:
-            with self.database.transaction(read_only=True) as tx:
+            with self.database.transaction(read_only=True) as tx, within(tx, work.ask.account.id):
                 page = work.source.page(tx, work.ask, after, limit=PAGE)
             done += len(page.rows)
             yield sheet.lines(page.rows), done

@@ -24,7 +24,7 @@ from authsvc.keyring.schedule import Algorithm, active
 from authsvc.policy.load import Policies
 from authsvc.settings import Settings
 from authsvc.web import readiness
-from authsvc.web.capacity import cores, web_workers
+from authsvc.web.capacity import web_workers
 
 log = logs.logger(__name__)
 
@@ -74,7 +74,7 @@ class Measured(Collector):
 
     def _limits(self) -> Iterator[GaugeMetricFamily]:
         settings = self._needs.settings
-        workers = web_workers(settings.workers, is_sqlite=settings.database_url.startswith("sqlite:"), cores=cores())
+        workers = web_workers(settings)
         yield _figure(
             "authsvc_hashing_places",
             "Places of the hashing lane, all web processes together",

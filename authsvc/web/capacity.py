@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from authsvc.settings import Settings
+
 #: A worker takes about 120 MB and a pool of connections to the database: a large machine is told its number.
 MOST = 8
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -20,8 +22,8 @@ def cores(cpu_max: Path = CPU_MAX) -> int:
         return mine
 
 
-def web_workers(asked: int, *, is_sqlite: bool, cores: int) -> int:
+def web_workers(settings: Settings, *, of_cores: int | None = None) -> int:
     """What AUTHSVC_WORKERS says; where it is 0, one a core, and one alone where a file is the database."""
-    if asked:
-        return asked
-    return 1 if is_sqlite else min(MOST, cores)
+    if settings.workers:
+        return settings.workers
+    return 1 if settings.database_url.startswith("sqlite:") else min(MOST, of_cores or cores())

@@ -123,7 +123,8 @@ class Service:
     ) -> Service:
         """A service on a migrated database."""
         emails, texts = Inbox(), Inbox()
-        given = {"issuer": ISSUER, "database_url": database_url, "secret": SECRET, **settings}
+        # One web process: windows without Redis are shared out among them.
+        given = {"issuer": ISSUER, "database_url": database_url, "secret": SECRET, "workers": 1, **settings}
         services = build(
             Settings.read(**given),
             clock=clock,

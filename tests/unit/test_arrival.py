@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authsvc.settings import Settings
 from authsvc.web.arrival import LARGEST_BODY, LARGEST_HEAD, Arrival, Refused
 from authsvc.web.capacity import cores, web_workers
 
@@ -115,7 +116,8 @@ def test_workers_follow_the_cores_unless_said_otherwise(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("max 100000\n")
     assert cores(tmp_path / "one") == 1
     assert cores(tmp_path / "none") == cores(tmp_path / "missing") >= 1
-    assert web_workers(0, is_sqlite=True, cores=16) == 1
-    assert web_workers(0, is_sqlite=False, cores=3) == 3
-    assert web_workers(0, is_sqlite=False, cores=64) == 8
-    assert web_workers(2, is_sqlite=False, cores=64) == 2
+    on_server = Settings(database_url="postgresql://db/authsvc")
+    assert web_workers(Settings(), of_cores=16) == 1
+    assert web_workers(on_server, of_cores=3) == 3
+    assert web_workers(on_server, of_cores=64) == 8
+    assert web_workers(Settings(workers=2), of_cores=64) == 2

@@ -25,6 +25,7 @@ POLICIES = {
     'remembered_device': OF_MEMBERSHIP,
     'browser_session': OF_MEMBERSHIP,
     'invitation': OF_MEMBERSHIP,
+    'export': OWN,
 }
 
 
