@@ -51,7 +51,7 @@ def demo(worker_folder: Path) -> Iterator[Demo]:
         {"AUTHSVC_DEMO_PORTS": ",".join(map(str, ports))},
         ready=lambda: all(map(accepts, ports)),
         cwd=folder,
-        deadline_s=60,
+        deadline_s=120,
     ) as started:
         poll(lambda: "Ctrl-C" in started.output(), 30, what="the screen with the addresses")
         password = re.search(r"Password +(.+)", started.output())
@@ -223,6 +223,16 @@ def test_a_newcomer_walks_through_remember_me_and_step_up(walk: Walk) -> None:
     page.get_by_role("link", name="Open investor bank details").click()
     expect(page.get_by_text("First it answered 401")).to_have_count(0)
     expect(page.get_by_role("row", name="Meridian Pension Fund")).to_be_visible()
+
+    page.get_by_role("button", name="Export bank details").click()
+    expect(page.get_by_text("Your export has started.")).to_be_visible()
+    look(page, "portal-export")
+    page.locator("p.note").get_by_role("link", name="My Profile > Exports").click()
+    row = page.get_by_role("row", name="Investor bank details")
+    expect(row).to_contain_text("Ready")
+    with page.expect_download() as download:
+        row.get_by_role("link", name="Download").click()
+    assert "First Prairie Bank" in download.value.path().read_text()
 
 
 def press_to(page: Page, selector: str, *, key: str = "Tab") -> None:
