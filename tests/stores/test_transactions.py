@@ -188,7 +188,7 @@ def test_a_database_that_is_away_is_reported_as_unavailable(kind: str, tmp_path:
 def test_a_restarted_server_is_met_again_without_a_restart_of_ours(
     postgres_server: str, postgres_database: tuple[str, object]
 ) -> None:
-    """Connections cut by the server are one DatabaseUnavailable; the next transaction connects anew."""
+    """Connections that the server has cut while they were idle are replaced before anybody uses one."""
     database = Database(postgres_database[0])
     database.ping()
     with connect(postgres_server) as admin:
@@ -196,9 +196,6 @@ def test_a_restarted_server_is_met_again_without_a_restart_of_ours(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
             [database.engine.url.database],
         )
-
-    with pytest.raises(DatabaseUnavailable):
-        database.ping()
 
     with database.transaction() as tx:
         assert tx.execute(text("SELECT 1")).scalar_one() == 1
