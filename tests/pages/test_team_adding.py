@@ -31,7 +31,7 @@ def test_d34_added_and_invited_in_one_go(service: Service) -> None:
     _, _, dana = northgate(service)
     page = add(dana)
     assert "Invitation sent." in page.text
-    assert "Invited Today, 4:31 PM EST by Dana" in page.text
+    assert "Invited today, 4:31 PM EST by Dana" in page.text
     service.deliver()
     mail = service.emails.to(PRIYA)[-1]
     assert mail.subject == "Dana invited you to Northgate"
