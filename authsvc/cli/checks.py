@@ -22,14 +22,16 @@ from sqlalchemy.engine import make_url
 from authsvc.audit.chain import unsealed_since
 from authsvc.cache import Cache
 from authsvc.cli.context import LazyServices
+from authsvc.crypto.seal import Sealer
 from authsvc.db import DatabaseUnavailable, revision
+from authsvc.exports.files import StoreUnavailable
+from authsvc.exports.stores import store_for, try_out
 from authsvc.jobs import Queue
 from authsvc.keyring.cli import open_ring
 from authsvc.keyring.ring import KeyRing
 from authsvc.keyring.schedule import active
 from authsvc.keyring.words import span
 from authsvc.messaging.message import MessageSender, Outcome, Reachable
-from authsvc.messaging.senders import sender_for
 from authsvc.opening import open_senders
 from authsvc.settings import DEVELOPMENT_SECRET
 from authsvc.throttle.models import ThrottleBucket
@@ -155,7 +157,7 @@ def check_redis(needs: LazyServices) -> Finding:
 
 def check_email(needs: LazyServices) -> Finding:
     """The mail gateway would take a mail; none is sent."""
-    return _reach(sender_for(needs.settings.email_url, email_from=needs.settings.email_from), "AUTHSVC_EMAIL_URL")
+    return _reach(open_senders(needs.settings)["email"], "AUTHSVC_EMAIL_URL")
 
 
 def check_sms(needs: LazyServices) -> Finding:
@@ -215,6 +217,22 @@ def check_worker(needs: LazyServices) -> Finding:
     return ok(f"nothing waits ({state.open} jobs open)")
 
 
+def check_exports(needs: LazyServices) -> Finding:
+    """A file of a few bytes can be kept, read and deleted; readiness does not ask, for sign-in does without exports."""
+    settings = needs.settings
+    store = store_for(
+        settings.exports_url, sealer=Sealer(settings.secrets, "fields"), aws_endpoint_url=settings.aws_endpoint_url
+    )
+    try:
+        try_out(store)
+    except StoreUnavailable as exc:
+        return wrong(
+            f"{exc.detail}; exports wait, and none can be downloaded",
+            "See that AUTHSVC_EXPORTS_URL names a folder or bucket with room, which this process may write to.",
+        )
+    return ok(f"{settings.exports_url.partition('?')[0]} keeps a file, reads it and deletes it")
+
+
 #: In the order of a start: what is wrong above explains what is wrong below.
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
@@ -226,6 +244,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("email", check_email),
     ("sms", check_sms),
     ("keys", check_keys),
+    ("exports", check_exports),
     ("worker", check_worker),
 )
 

@@ -82,7 +82,7 @@ def test_everything_that_is_wrong_is_said_in_one_go(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AUTHSVC_SMS_URL", "dir:/dev/null/outbox")
     status, said = run("doctor")
     assert status == 1
-    assert "\n4 of 10 wrong: redis, email, sms, keys.\n" in said
+    assert "\n4 of 11 wrong: redis, email, sms, keys.\n" in said
     assert "AUTHSVC_SECRET is not the one it was sealed with" in said
     assert said.count("-> ") == 4
     assert "hidden-word" not in said

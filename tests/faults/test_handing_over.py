@@ -114,7 +114,7 @@ class Dana(RemotePerson):
     def sees(self, name: str) -> str:
         """What the list says of an export."""
         text = self.open("/profile/exports").text
-        row = text[text.index(name) :]
+        row = text[text.rindex(name) :]  # the bell tells of it first
         return next(word for word in ("Processing", "Ready", "Failed", "Expired") if word in row)
 
     def download(self, export_id: str) -> bytes:

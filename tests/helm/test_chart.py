@@ -23,6 +23,7 @@ LEAST: dict[str, Any] = {
     "trustedProxies": ["10.0.0.0/8", "fd00::/8"],
     "secret": {"name": "authsvc"},
     "email": {"from": "no-reply@ims.example"},
+    "exportsUrl": "s3://ims-exports/authsvc",
 }
 EVERYTHING = {
     **LEAST,
@@ -45,8 +46,6 @@ EVERYTHING = {
     },
     "metrics": {"serviceMonitor": {"enabled": True}, "rules": {"enabled": True}, "dashboard": {"enabled": True}},
 }  # fmt: skip
-#: Where Settings has no such field yet, the port of /metrics is somebody else's part.
-OF_METRICS = {"AUTHSVC_METRICS_BIND"}
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +147,8 @@ def test_the_rendered_settings_start(chart: Chart, values: dict[str, Any], tmp_p
     for name, _, container in pods(rendered(chart, values)):
         env = {one["name"]: one.get("value") or of_secrets[one["name"]] for one in container["env"]}
         assert len(env) == len(container["env"]), "a name is there twice"
-        assert env.keys() - OF_METRICS <= own.keys()
-        given = {own[key]: value for key, value in env.items() if key in own}
+        assert env.keys() <= own.keys()
+        given = {own[key]: value for key, value in env.items()}
         assert env["AUTHSVC_SECRET_FILE"] == "/run/authsvc/secret"
         settings = Settings(**{**given, "secret_file": secret})
         assert settings.problems({}) == [], name
@@ -218,6 +217,8 @@ REFUSED = {
     "a setting twice": {"settings": {"AUTHSVC_ISSUER": "https://other.example"}},
     "a setting of nobody": {"settings": {"DATABASE_URL": "x"}},
     "keys in a folder": {"keysUrl": "dir:/data/keys"},
+    "exports nowhere": {"exportsUrl": ""},
+    "exports in a folder of one pod": {"exportsUrl": "dir:/tmp/exports"},
     "texts in a folder": {"smsUrl": "dir:/tmp/outbox"},
     "no sender": {"email": {"from": ""}},
     "too few threads": {"web": {"threads": 2}},

@@ -22,6 +22,7 @@ WHOLE = {
     "length 0": HEAD + b"Content-Length: 0\r\n\r\n",
     "chunks": CHUNKED + b"5\r\nhello\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n",
     "trailers": CHUNKED + b"1\r\na\r\n0\r\nX: y\r\nZ: w\r\n\r\n",
+    "head of a file": b"PUT /api/v1/exports/0a1b/file HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n",
     "line feeds in the body": HEAD + b"Content-Length: 2\r\n\r\n\n\n",
 }
 REFUSED = {
@@ -79,6 +80,7 @@ def test_pl_02_nothing_is_gathered_beyond_what_is_ever_answered() -> None:
         (HEAD + b"X: " + b"a" * LARGEST_HEAD + b"\r\n\r\n", "431"),
         (HEAD + b"Content-Length: %d\r\n\r\n" % (LARGEST_BODY + 1), "413"),
         (HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n", "413"),
+        (b"PUT /api/v1/exports/x/files HTTP/1.1\r\nHost: x\r\nContent-Length: 300000000\r\n\r\n", "413"),
         (CHUNKED + b"1\r\na\r\n" * (LARGEST_BODY // 6 + 1), "413"),
     ):
         with pytest.raises(Refused, match=status):

@@ -7,6 +7,7 @@
 - {name: AUTHSVC_KEYS_URL, value: {{ .Values.keysUrl | quote }}}
 - {name: AUTHSVC_EMAIL_FROM, value: {{ .Values.email.from | quote }}}
 - {name: AUTHSVC_SMS_URL, value: {{ .Values.smsUrl | quote }}}
+- {name: AUTHSVC_EXPORTS_URL, value: {{ .Values.exportsUrl | quote }}}
 - {name: AUTHSVC_TRUSTED_PROXIES, value: {{ join "," .Values.trustedProxies | quote }}}
 - {name: AUTHSVC_LOG_LEVEL, value: {{ .Values.logLevel }}}
 - {name: AUTHSVC_SECRET_FILE, value: /run/authsvc/secret}
