@@ -105,14 +105,16 @@ def test_the_list_can_be_used_by_everybody(service: Service, open_page: Callable
         tx.execute(update(Export).where(Export.name == "Investor bank details").values(**half))
     hand_over(service, membership)
     dana.sign_in(DANA)
-    found = [f"all: {problem}" for problem in problems(dana, EXPORTS)]
+    dana.open(EXPORTS)
+    found = problems(dana.page, "exports")
     for said in ("Processing", "Taking longer than usual.", "Ready", "Until Dec 6, 2026", "Expired", "Failed"):
         assert dana.sees(said), said
     with service.services.database.transaction() as tx:
         membership = tx.merge(membership)
         membership.sensitive_data_access = False
     dana.open(EXPORTS)  # ends what is there, once
-    found += [f"lost: {problem}" for problem in problems(dana, f"{EXPORTS}?lost=1")]
+    dana.open(f"{EXPORTS}?lost=1")
+    found += problems(dana.page, "exports-lost")
     assert dana.sees("Exports of Sensitive Information need Data Access.")
     assert {one.status for one in rows(service)} == {"failed", "expired"}
     assert found == []
