@@ -78,3 +78,5 @@ class Observe:
                 ms=round(seconds * 1000, 1),
                 remote_address=environ.get("REMOTE_ADDR", ""),
             )
+            # What this thread says next, of a connection for example, is about another request.
+            structlog.contextvars.clear_contextvars()
