@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from prometheus_client import generate_latest
 
@@ -10,7 +12,11 @@ from authsvc.metrics import Metrics
 from authsvc.metrics.measured import Measured
 from tests.support.service import DANA, DANAS_PHONE, PASSWORD, Service, pkce
 
-ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+@pytest.fixture
+def service(service_with: Callable[[], Service]) -> Service:
+    """One of this test alone: what is counted is counted for as long as a process lives."""
+    return service_with()
 
 
 def shown(metrics: Metrics) -> str:
@@ -23,7 +29,6 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
     return metrics.registry.get_sample_value(name, labels) or 0.0
 
 
-@ONE
 def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service) -> None:
     """By the audit events of the acts themselves, and by route templates: no label names a person, account or address."""
     account = service.account(mfa="email+sms")
@@ -84,7 +89,6 @@ def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service
     assert "authsvc_jobs_due 0.0" in text
 
 
-@ONE
 def test_what_is_rolled_back_is_not_counted(service: Service) -> None:
     """The observer hears of an event when its transaction is committed."""
     s = service.services
@@ -114,7 +118,6 @@ def test_no_text_of_a_client_makes_a_new_series() -> None:
     }
 
 
-@ONE
 def test_a_key_that_is_overdue_and_a_queue_without_a_worker_are_seen(service: Service) -> None:
     """Read at the scrape, so that a worker that is gone is seen by what it leaves undone."""
     service.member(service.account(mfa="email"))

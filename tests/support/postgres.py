@@ -37,7 +37,7 @@ def shared_server(folder: Path) -> str:
         return address.read_text()
 
 
-def start_server(data: Path) -> str:
+def start_server(data: Path, *more: str) -> str:
     """Address of a new server that keeps its files and its socket in `data` (below a RunFolder, which ends it).
 
     As root it runs as an operating system user of its own, for which parent folders are opened to 0755.
@@ -48,7 +48,7 @@ def start_server(data: Path) -> str:
     server = get_server(data, cleanup_mode=None, start=False)
     server.ensure_pgdata_inited()
     with (data / "postgresql.conf").open("a") as settings:
-        settings.writelines(f"{setting}\n" for setting in SETTINGS)
+        settings.writelines(f"{setting}\n" for setting in (*SETTINGS, *more))
     server.ensure_postgres_running()
     return server.get_uri()
 
@@ -58,7 +58,8 @@ class OwnServer:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self.url = start_server(data)
+        # What it has confirmed it still knows after a crash of its own.
+        self.url = start_server(data, "synchronous_commit = on")
 
     @property
     def socket(self) -> Path:

@@ -369,11 +369,11 @@ class Service:
 
         engine = self.services.database.engine
         self.services.database.dispose()
-        event.listen(engine, "do_connect", refuse)
+        event.listen(engine, "checkout", refuse)
         try:
             yield
         finally:
-            event.remove(engine, "do_connect", refuse)
+            event.remove(engine, "checkout", refuse)
 
     def everything_stored(self) -> str:
         """Every value of every table as text, to look for what must not be there."""
