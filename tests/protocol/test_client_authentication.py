@@ -157,7 +157,7 @@ def test_any_secret_works_both_ways(service: Service, secret: str) -> None:
             tx.get_one(OAuthClient, client_id).client_secret_digest = service.services.digester.digest(
                 SECRET_PURPOSE, secret
             )
-    service.services.registry.forget()
+    service.forget_clients()
 
     assert call(service, GRANT, basic("by header", secret)).status_code == 200
     assert call(service, in_body("by body", secret)).status_code == 200
