@@ -28,6 +28,7 @@ from tests.support.exports import S3_URL, OnS3, make_bucket, s3_gate
 from tests.support.postgres import Emptier, new_database, shared_server
 from tests.support.processes import RunFolder
 from tests.support.redis import forget_everything, redis_server
+from tests.support.remote import Serve, Served, on_postgres, served, served_twice
 from tests.support.replicas import REPLICAS
 from tests.support.service import Service, make_ring
 from tests.support.smtp import SmtpSink
@@ -314,6 +315,28 @@ def on_s3(postgres_database: tuple[str, Emptier], aws: str, clock: FixedClock, r
         service = Service.on(url, clock=clock, ring=ring, exports_url=S3_URL, aws_endpoint_url=gate.url)
         yield OnS3(service, gate, make_bucket(aws))
         service.dispose()
+
+
+@pytest.fixture(scope="session")
+def serve(request: pytest.FixtureRequest, worker_folder: Path) -> Serve:
+    """`authsvc serve` for people in a real browser: one process on SQLite, or two replicas on PostgreSQL and Redis."""
+
+    @contextmanager
+    def started(name: str, provisioning: str) -> Iterator[Served]:
+        folder = worker_folder / name
+        folder.mkdir()
+        if REPLICAS == 1:
+            with served(folder, provisioning) as one:
+                yield one
+            return
+        of_worker = f"{worker_folder.parent.name}-{worker_folder.name}-{name}"
+        with (
+            new_database(request.getfixturevalue("postgres_server"), of_worker) as url,
+            served_twice(folder, provisioning, **on_postgres(url)) as (replicas, _),
+        ):
+            yield replicas[0]
+
+    return started
 
 
 @pytest.fixture
