@@ -33,6 +33,7 @@ clients:
     client_name: IMS portal
     client_secret: {{env: PORTAL_SECRET}}
     token_endpoint_auth_method: client_secret_basic
+    grant_types: [authorization_code, refresh_token]
     redirect_uris: ["{CALLBACK}"]
     scope: openid offline_access
 """

@@ -175,7 +175,7 @@ class Service:
 
     def deliver(self) -> int:
         """Let the worker do what is queued."""
-        return make_worker(self.replicas[-1]).run_until_idle()
+        return make_worker(self.services).run_until_idle()
 
     def pass_time(self, **amount: float) -> None:
         """Move the clock."""
