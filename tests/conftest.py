@@ -175,7 +175,9 @@ def copy_of(template: Path) -> Iterator[str]:
 
 @contextmanager
 def without_rows(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a migrated database of this kind."""
+    """Address of a migrated database of this kind. What replicas count together in Redis is forgotten with the rows."""
+    if REPLICAS > 1:
+        forget_everything(request.getfixturevalue("own_redis"))
     if kind == "sqlite":
         with copy_of(request.getfixturevalue("sqlite_template")) as url:
             yield url

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from prometheus_client import generate_latest
 
 from authsvc.audit import Event
 from authsvc.metrics import Metrics
 from authsvc.metrics.measured import Measured
-from tests.support.databases import ON_SQLITE
 from tests.support.service import DANA, DANAS_PHONE, PASSWORD, Service, pkce
+
+
+@pytest.fixture
+def service(service_with: Callable[..., Service]) -> Service:
+    """One of the test's own, which has counted nothing yet."""
+    return service_with()
 
 
 def shown(service: Service) -> str:
@@ -22,7 +29,6 @@ def value(service: Service, name: str, **labels: str) -> float:
     return sum(replica.metrics.registry.get_sample_value(name, labels) or 0.0 for replica in service.replicas)
 
 
-@ON_SQLITE
 def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service) -> None:
     """By the audit events of the acts themselves, and by route templates: no label names a person, account or address."""
     account = service.account(mfa="email+sms")
@@ -82,7 +88,6 @@ def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service
     assert "authsvc_jobs_due 0.0" in text
 
 
-@ON_SQLITE
 def test_what_is_rolled_back_is_not_counted(service: Service) -> None:
     """The observer hears of an event when its transaction is committed."""
     s = service.services
@@ -112,7 +117,6 @@ def test_no_text_of_a_client_makes_a_new_series() -> None:
     }
 
 
-@ON_SQLITE
 def test_a_key_that_is_overdue_and_a_queue_without_a_worker_are_seen(service: Service) -> None:
     """Read at the scrape, so that a worker that is gone is seen by what it leaves undone."""
     service.member(service.account(mfa="email"))

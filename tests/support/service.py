@@ -372,7 +372,7 @@ class Service:
 
         self.dispose()
         for replica in self.replicas:
-            event.listen(replica.database.engine, "do_connect", refuse)
+            event.listen(replica.database.engine, "do_connect", refuse, insert=True)
         try:
             yield
         finally:
