@@ -372,12 +372,12 @@ class Service:
 
         self.dispose()
         for replica in self.replicas:
-            event.listen(replica.database.engine, "do_connect", refuse, insert=True)
+            event.listen(replica.database.engine, "checkout", refuse)
         try:
             yield
         finally:
             for replica in self.replicas:
-                event.remove(replica.database.engine, "do_connect", refuse)
+                event.remove(replica.database.engine, "checkout", refuse)
 
     def everything_stored(self) -> str:
         """Every value of every table as text, to look for what must not be there."""
