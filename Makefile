@@ -14,10 +14,10 @@ IMAGE ?= authsvc:0.1.0
 BUILDER ?= $(notdir $(firstword $(foreach name,docker podman buildah,$(shell command -v $(name)))))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast faults coverage lint bench image image-test migration lock clean
+.PHONY: help run test test-replicas test-fast faults coverage lint bench image image-test migration lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(INSTALLED)-server $(INSTALLED)-authsvc ## Start the demonstration: sign-in, sample portal, inbox
 	@AUTHSVC_POLICIES_DIR=policies $(VENV)/bin/authsvc demo
@@ -25,6 +25,10 @@ run: $(INSTALLED)-server $(INSTALLED)-authsvc ## Start the demonstration: sign-i
 test: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite on real servers; ARGS="-k name" for a part
 	@$(PY) -m tests.support.install
 	@$(PYTEST) $(ARGS)
+
+test-replicas: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run protocol, pages and browser against two replicas in turn; REPLICAS=3, ARGS="-k name"
+	@$(PY) -m tests.support.install
+	@AUTHSVC_TEST_REPLICAS=$(or $(REPLICAS),2) $(PYTEST) tests/protocol tests/pages tests/browser $(ARGS)
 
 test-fast: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run what needs no servers: unit and house
 	@$(PY) -m pytest tests/unit tests/house $(ARGS)

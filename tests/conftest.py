@@ -23,11 +23,13 @@ from authsvc.db import Database
 from tests.support import migrate
 from tests.support.aws import CREDENTIALS, moto_server
 from tests.support.aws import forget_everything as forget_all_of_aws
-from tests.support.databases import spared
+from tests.support.databases import KINDS, spared
 from tests.support.exports import S3_URL, OnS3, make_bucket, s3_gate
 from tests.support.postgres import Emptier, new_database, shared_server
 from tests.support.processes import RunFolder
 from tests.support.redis import forget_everything, redis_server
+from tests.support.remote import Serve, Served, on_postgres, served, served_twice
+from tests.support.replicas import REPLICAS
 from tests.support.service import Service, make_ring
 from tests.support.smtp import SmtpSink
 
@@ -171,15 +173,31 @@ def copy_of(template: Path) -> Iterator[str]:
         part.unlink()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a migrated database without rows. Each test that asks for it runs on both kinds."""
-    if request.param == "sqlite":
+@contextmanager
+def without_rows(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a migrated database of this kind. What replicas count together in Redis is forgotten with the rows."""
+    if REPLICAS > 1:
+        forget_everything(request.getfixturevalue("own_redis"))
+    if kind == "sqlite":
         with copy_of(request.getfixturevalue("sqlite_template")) as url:
             yield url
     else:
         url, emptier = request.getfixturevalue("postgres_database")
         emptier.empty()
+        yield url
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a migrated database without rows. Each test that asks for it runs on both kinds."""
+    with without_rows(request.param, request) as url:
+        yield url
+
+
+@pytest.fixture
+def one_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for a test that needs no second kind: SQLite, unless replicas are to share it."""
+    with without_rows(KINDS[0], request) as url:
         yield url
 
 
@@ -214,7 +232,7 @@ def services() -> Iterator[dict[str, Service]]:
     kept: dict[str, Service] = {}
     yield kept
     for service in kept.values():
-        service.services.database.dispose()
+        service.dispose()
 
 
 @pytest.fixture
@@ -237,18 +255,17 @@ def service(database_url: str, clock: FixedClock, ring_folder: Path, services: d
 
 
 @pytest.fixture
-def service_with(sqlite_template: Path, clock: FixedClock, ring_folder: Path) -> Iterator[Callable[..., Service]]:
-    """Starts a service with settings or policies of the test's own, on SQLite; asked again, on the same rows."""
+def service_with(one_database: str, clock: FixedClock, ring_folder: Path) -> Iterator[Callable[..., Service]]:
+    """Starts a service with settings or policies of the test's own, on one database; asked again, on the same rows."""
     started = []
-    with copy_of(sqlite_template) as url:
 
-        def start(**given: Any) -> Service:
-            started.append(Service.on(url, clock=clock, ring=make_ring(ring_folder, clock), **given))
-            return started[-1]
+    def start(**given: Any) -> Service:
+        started.append(Service.on(one_database, clock=clock, ring=make_ring(ring_folder, clock), **given))
+        return started[-1]
 
-        yield start
-        for one in started:
-            one.services.database.dispose()
+    yield start
+    for one in started:
+        one.dispose()
 
 
 @pytest.fixture(scope="session")
@@ -256,6 +273,15 @@ def own_redis(worker_folder: Path) -> Iterator[str]:
     """Address of this worker's Redis, with whatever the last test left in it."""
     with redis_server(worker_folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_redis(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Replicas count together in this worker's Redis: each service of the run is set up with it, real processes too."""
+    if REPLICAS > 1:
+        os.environ["AUTHSVC_REDIS_URL"] = request.getfixturevalue("own_redis")
+    yield
+    os.environ.pop("AUTHSVC_REDIS_URL", None)
 
 
 @pytest.fixture
@@ -290,7 +316,29 @@ def on_s3(postgres_database: tuple[str, Emptier], aws: str, clock: FixedClock, r
         ring = make_ring(ring_folder, clock)
         service = Service.on(url, clock=clock, ring=ring, exports_url=S3_URL, aws_endpoint_url=gate.url)
         yield OnS3(service, gate, make_bucket(aws))
-        service.services.database.dispose()
+        service.dispose()
+
+
+@pytest.fixture(scope="session")
+def serve(request: pytest.FixtureRequest, worker_folder: Path) -> Serve:
+    """`authsvc serve` for people in a real browser: one process on SQLite, or two replicas on PostgreSQL and Redis."""
+
+    @contextmanager
+    def started(name: str, provisioning: str) -> Iterator[Served]:
+        folder = worker_folder / name
+        folder.mkdir()
+        if REPLICAS == 1:
+            with served(folder, provisioning) as one:
+                yield one
+            return
+        of_worker = f"{worker_folder.parent.name}-{worker_folder.name}-{name}"
+        with (
+            new_database(request.getfixturevalue("postgres_server"), of_worker) as url,
+            served_twice(folder, provisioning, **on_postgres(url)) as (replicas, _),
+        ):
+            yield replicas[0]
+
+    return started
 
 
 @pytest.fixture

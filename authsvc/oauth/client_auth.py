@@ -16,6 +16,8 @@ from authsvc.oauth.clients import Client, Registry
 from authsvc.throttle import AddressWindows
 
 FAILED = "Client authentication failed."
+#: What a replica may say that knows a client as it was some seconds ago.
+_PERHAPS_CHANGED = ("unknown_client", "wrong_method", "wrong_secret")
 #: The ways of a client that can keep a secret, and of any client: one list for every endpoint (libraries.md 1.5, 4).
 CONFIDENTIAL = ("client_secret_basic", "client_secret_post", METHOD)
 ANY = (*CONFIDENTIAL, "none")
@@ -70,6 +72,9 @@ class ClientAuthenticator:
         client = self.registry.client(client_id, tx)
         method = _method(call, used_header=used_header, secret=secret)
         reason = self._flaw(tx, client, method, secret, assertion)
+        if reason in _PERHAPS_CHANGED and (changed := self.registry.look_again(client_id, tx)) != client:
+            # A new secret does at once, at every replica, not only at the one that issued it.
+            client, reason = changed, self._flaw(tx, changed, method, secret, assertion)
         if client is not None and reason is None:
             if endpoint == "token" and not self.windows.admit("token_per_client", client.client_id):
                 raise TooManyRequests("This client calls too often. Try again in a second.", retry_after_s=1)

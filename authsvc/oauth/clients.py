@@ -138,6 +138,12 @@ class Registry:
                 self._clients[client_id] = known
         return known[1]
 
+    def look_again(self, client_id: str | None, tx: Session) -> Client | None:
+        """As `client`, whatever is remembered: for whoever would be refused, perhaps by what was true some seconds ago."""
+        with self._lock:
+            self._clients.pop(client_id or "", None)
+        return self.client(client_id, tx)
+
     def resources(self, tx: Session | None = None) -> dict[str, frozenset[str]]:
         """Every resource server's identifier with its scopes."""
         now = self._monotonic()

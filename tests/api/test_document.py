@@ -79,8 +79,8 @@ def test_cookies_count_for_nothing(world: World) -> None:
 
 def test_the_database_away_is_503(world: World) -> None:
     """With Retry-After, and no word of our inside."""
-    engine = world.service.services.database.engine
-    held = [engine.connect() for _ in range(engine.pool.size())]  # type: ignore[attr-defined]
+    engines = [replica.database.engine for replica in world.service.replicas]
+    held = [engine.connect() for engine in engines for _ in range(engine.pool.size())]  # type: ignore[attr-defined]
     try:
         answer = world.desk.call("GET", "/accounts")
     finally:

@@ -95,7 +95,7 @@ def office(database_url: str, clock: FixedClock, ring_folder: Path, tmp_path: Pa
     service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), exports_url=f"dir:{folder}")
     world = make_world(service)
     yield Office(world, Machine.on(service, "crm", scope="exports.write", accounts=["northgate"]), folder)
-    service.services.database.dispose()
+    service.dispose()
 
 
 def test_a_file_is_handed_over(office: Office) -> None:

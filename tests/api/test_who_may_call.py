@@ -75,7 +75,7 @@ def test_a_scope_taken_from_the_client_is_gone_at_once(world: World) -> None:
     with world.service.services.database.transaction() as tx:
         row = tx.get_one(OAuthClient, "desk")
         row.client_metadata = {**row.client_metadata, "scope": "members.read"}
-    world.service.services.registry.forget()
+    world.service.forget_clients()
     assert world.desk.call("GET", "/accounts").status_code == 403
     assert world.desk.call("GET", "/members").status_code == 200
 

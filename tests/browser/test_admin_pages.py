@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.test_hosted_pages import Visitor
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 
 ADMIN = (
     "{email: %s, name: %s, role: admin, sensitive_data_access: %s, email_verified: true, phone: '+15125550142', "
@@ -43,11 +42,9 @@ SETTINGS = "/admin/settings"
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path) -> Iterator[Served]:
+def site(serve: Serve) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "admin"
-    folder.mkdir()
-    with served(folder, PROVISIONING) as started:
+    with serve("admin", PROVISIONING) as started:
         yield started
 
 

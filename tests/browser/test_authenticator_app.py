@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pyotp
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.test_hosted_pages import PERSON, Visitor
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 
 #: Nine accounts for one person: the chooser then has its search.
 MANY = "".join(
@@ -44,11 +43,9 @@ accounts:
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path) -> Iterator[Served]:
+def site(serve: Serve) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "authenticator"
-    folder.mkdir()
-    with served(folder, PROVISIONING) as started:
+    with serve("authenticator", PROVISIONING) as started:
         yield started
 
 

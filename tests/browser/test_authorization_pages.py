@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from tests.support.browser import PageProblems, axe_violations
 from tests.support.client_site import ClientSite, client_site
 from tests.support.processes import poll
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 from tests.support.service import pkce
 
 SCREENSHOTS = os.environ.get("AUTHSVC_TEST_SCREENSHOTS")
@@ -53,11 +53,9 @@ def acme() -> Iterator[ClientSite]:
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path, acme: ClientSite) -> Iterator[Served]:
+def site(serve: Serve, acme: ClientSite) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "authorization"
-    folder.mkdir()
-    with served(folder, PROVISIONING.format(site=acme.url)) as started:
+    with serve("authorization", PROVISIONING.format(site=acme.url)) as started:
         yield started
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import requests
 from playwright.sync_api import Page
 
 from tests.browser.test_hosted_pages import Visitor
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 PROVISIONING = f"""
@@ -35,11 +34,9 @@ resource_servers:
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path) -> Iterator[Served]:
+def site(serve: Serve) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "device"
-    folder.mkdir()
-    with served(folder, PROVISIONING) as started:
+    with serve("device", PROVISIONING) as started:
         yield started
 
 

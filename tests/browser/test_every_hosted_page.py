@@ -26,7 +26,7 @@ JO = "jo@northgate.example"
 
 
 @pytest.fixture
-def service(sqlite_template: Path, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[Service]:
+def service(one_database: str, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[Service]:
     """The service of this process, behind a real server; two addresses fail as parts of it may."""
 
     def broken() -> str:
@@ -35,7 +35,7 @@ def service(sqlite_template: Path, clock: FixedClock, ring_folder: Path, tmp_pat
     def away() -> str:
         raise DatabaseUnavailable
 
-    with served_here(sqlite_template, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as started:
+    with served_here(one_database, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as started:
         started.app.add_url_rule("/broken", view_func=broken)
         started.app.add_url_rule("/away", view_func=away)
         yield started

@@ -20,9 +20,9 @@ from tests.support.walk import Walk
 
 
 @pytest.fixture
-def service(sqlite_template: Path, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[Service]:
+def service(one_database: str, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[Service]:
     """The service of this process, behind a real server."""
-    with served_here(sqlite_template, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as started:
+    with served_here(one_database, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as started:
         yield started
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.support.browser import axe_violations
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 
 PASSWORD = "quiet harbor maple lantern"
 SCREENSHOTS = os.environ.get("AUTHSVC_TEST_SCREENSHOTS")
@@ -37,11 +37,9 @@ accounts:
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path) -> Iterator[Served]:
+def site(serve: Serve) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "hosted"
-    folder.mkdir()
-    with served(folder, PROVISIONING) as started:
+    with serve("hosted", PROVISIONING) as started:
         yield started
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
 
 from tests.browser.test_hosted_pages import PASSWORD, Visitor
-from tests.support.remote import Served, served
+from tests.support.remote import Serve, Served
 
 DANA = "dana@northgate.example"
 PROVISIONING = """
@@ -27,11 +26,9 @@ accounts:
 
 
 @pytest.fixture(scope="module")
-def site(worker_folder: Path) -> Iterator[Served]:
+def site(serve: Serve) -> Iterator[Served]:
     """The service as a real process."""
-    folder = worker_folder / "profile"
-    folder.mkdir()
-    with served(folder, PROVISIONING) as started:
+    with serve("profile", PROVISIONING) as started:
         yield started
 
 

@@ -15,9 +15,9 @@ from tests.support.team import PRIYA, THEO
 
 
 @pytest.fixture
-def site(sqlite_template: Path, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
+def site(one_database: str, clock: FixedClock, ring_folder: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
     """The pages behind a real server, and the id of somebody in the team."""
-    with served_here(sqlite_template, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as service:
+    with served_here(one_database, tmp_path, clock=clock, ring=make_ring(ring_folder, clock)) as service:
         account = service.account(permission_model="role")
         service.member(account, DANA, role="super_admin", sensitive=True)
         service.member(account, THEO, role="admin", verified=False)

@@ -233,4 +233,4 @@ def test_an_installation_without_texts_offers_no_number(service: Service, databa
     dana = enter(without)
     assert "Phone None" in dana.open("/profile/security").text.replace("PhoneNone", "Phone None")
     assert dana.open(PLACE).status == 404
-    without.services.database.dispose()
+    without.dispose()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
-import pytest
-
 from authsvc.exports.models import Export, Reason
+from tests.support.databases import ON_SQLITE
 from tests.support.export_pages import (
     EXPORTS,
     NEW,
@@ -27,7 +26,6 @@ from tests.support.service import DANA, Service
 from tests.support.team import PRIYA
 
 #: Words and addresses, which know nothing of the database.
-on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def sheet(body: bytes) -> list[list[str]]:
@@ -94,7 +92,7 @@ def test_x2_tn08_to_everybody_else_there_is_none(service: Service) -> None:
     assert dana.open(file_of(export)).response.data.startswith(b"\xef\xbb\xbfName,Tax ID")
 
 
-@on_one_database
+@ON_SQLITE
 def test_x4_the_list_stays_fresh_and_is_no_sign_of_life(service: Service) -> None:
     """The script fetches the rows alone; doing so keeps nobody signed in (domain D20)."""
     _, membership, dana = holder(service)
@@ -159,7 +157,7 @@ def test_d22_failures_are_told_and_can_be_repeated(service: Service) -> None:
     assert dana.open(file_of(newest(service))).response.mimetype == "text/csv"
 
 
-@on_one_database
+@ON_SQLITE
 def test_d24_a_notice_clicked_while_signed_out_leads_through_the_code_to_the_download(service: Service) -> None:
     """Sign in, with a code when required, then on to the download, which begins from the list."""
     _, membership, _ = holder(service, mfa="email")
@@ -175,7 +173,7 @@ def test_d24_a_notice_clicked_while_signed_out_leads_through_the_code_to_the_dow
     assert person.open(file_of(export)).response.headers["Content-Disposition"].startswith("attachment;")
 
 
-@on_one_database
+@ON_SQLITE
 def test_d25_asking_and_downloading_need_a_code_of_the_last_quarter_of_an_hour(service: Service) -> None:
     """With Multi-Factor Authentication on: "acr two-step within 15 min", for the question, the press, and the file."""
     _, membership, dana = holder(service, mfa="email")
@@ -199,7 +197,7 @@ def test_d25_asking_and_downloading_need_a_code_of_the_last_quarter_of_an_hour(s
     assert dana.open(file_of(export)).response.mimetype == "text/csv"
 
 
-@on_one_database
+@ON_SQLITE
 def test_who_may_not_export_sees_no_button_and_is_refused(service: Service) -> None:
     """Sensitive Data Access for every export, and an admin's role for what this service builds."""
     account = service.account()
@@ -248,7 +246,7 @@ def test_the_filters_of_the_page_are_those_of_the_file(service: Service) -> None
     assert sorted(line[:2] for line in sessions[1:]) == [["Session", "Dana"], ["Session", "Priya"]]
 
 
-@on_one_database
+@ON_SQLITE
 def test_twenty_five_a_page(service: Service) -> None:
     """Newest first, 25 a page; whatever the address says."""
     _, membership, dana = holder(service)

@@ -219,7 +219,7 @@ def test_without_a_text_gateway_codes_come_by_email(database_url: str, clock: Fi
         assert person.submit(code=service.code_for(DANA)).h1 == "You’re signed in"
         assert acr(service) == levels.TWO_STEP
     finally:
-        service.services.database.dispose()
+        service.dispose()
 
 
 def test_a_texted_code_that_did_not_leave_is_said(service: Service) -> None:

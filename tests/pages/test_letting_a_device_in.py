@@ -231,7 +231,7 @@ def test_a_deactivated_client_is_asked_for_no_more(device: Device) -> None:
     path = device.portal.dana.here.path
     with device.service.services.database.transaction() as tx:
         tx.get_one(OAuthClient, "ims-kiosk").deactivated_at = device.service.clock.now()
-    device.service.services.registry.forget()
+    device.service.forget_clients()
     assert device.portal.dana.open(path).status == 410
     assert device.enter().status == 422
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from authsvc import logs
 from authsvc.accounts.models import EmailAddress
 from authsvc.crypto.tokens import new_id
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import CHROME
 from tests.support.service import CLIENT_SECRET, DANA, DANAS_PHONE, PASSWORD, Service, pkce
 
@@ -43,7 +44,7 @@ def lines(text: str) -> list[dict[str, object]]:
     return found
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_pl_04_a_whole_sign_in_leaves_no_secret_in_the_log(service: Service, log: io.StringIO) -> None:
     """Codes, tokens, passwords, cookies, phones and addresses: none of them at any level, Authlib's included."""
     service.member(service.account(mfa="email+sms"))
@@ -85,7 +86,7 @@ def test_pl_04_a_whole_sign_in_leaves_no_secret_in_the_log(service: Service, log
     assert [secret for secret in secrets if secret in said] == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@ON_SQLITE
 def test_pl_04_what_clients_send_stays_inside_its_line(service: Service, log: io.StringIO) -> None:
     """CRLF, escape sequences, JSON and a megabyte, in user name, user agent, path, method and referrer."""
     service.member(service.account())

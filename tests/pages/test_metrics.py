@@ -19,14 +19,14 @@ def service(service_with: Callable[[], Service]) -> Service:
     return service_with()
 
 
-def shown(metrics: Metrics) -> str:
+def shown(service: Service) -> str:
     """What a scrape would read."""
-    return generate_latest(metrics.registry).decode()
+    return "".join(generate_latest(replica.metrics.registry).decode() for replica in service.replicas)
 
 
-def value(metrics: Metrics, name: str, **labels: str) -> float:
-    """One series; 0 where it is not there."""
-    return metrics.registry.get_sample_value(name, labels) or 0.0
+def value(service: Service, name: str, **labels: str) -> float:
+    """One series, as Prometheus sums it over replicas; 0 where it is not there."""
+    return sum(replica.metrics.registry.get_sample_value(name, labels) or 0.0 for replica in service.replicas)
 
 
 def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service) -> None:
@@ -34,7 +34,6 @@ def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service
     account = service.account(mfa="email+sms")
     member = service.member(account)
     service.client()
-    metrics = service.services.metrics
     verifier, challenge = pkce()
     dana = service.person()
     dana.open("/oauth/authorize", **service.authorization_request(challenge, account="northgate"))
@@ -49,28 +48,28 @@ def test_each_step_of_a_sign_in_is_counted_once_it_is_committed(service: Service
     service.machine().open("/reset/a-secret-of-a-link", method="BREW", base_url=service.services.settings.issuer)
 
     steps = {
-        result: value(metrics, "authsvc_sign_in_steps_total", step="password", result=result)
+        result: value(service, "authsvc_sign_in_steps_total", step="password", result=result)
         for result in ("wrong", "unknown_person")
     }
     assert steps == {"wrong": 1, "unknown_person": 1}
-    assert value(metrics, "authsvc_sign_in_steps_total", step="session", result="two-factor") == 1
+    assert value(service, "authsvc_sign_in_steps_total", step="session", result="two-factor") == 1
     of_code = {"channel": "sms", "purpose": "sign_in"}
     for result in ("requested", "sent", "wrong", "accepted"):
-        assert value(metrics, "authsvc_codes_total", **of_code, result=result) == 1, result
-    assert value(metrics, "authsvc_audit_events_total", event="token.issued") == 1
-    assert value(metrics, "authsvc_jobs_total", kind="send_code", result="done") == 1
+        assert value(service, "authsvc_codes_total", **of_code, result=result) == 1, result
+    assert value(service, "authsvc_audit_events_total", event="token.issued") == 1
+    assert value(service, "authsvc_jobs_total", kind="send_code", result="done") == 1
     of_page = {"route": "/sign-in", "method": "POST"}
-    assert value(metrics, "authsvc_http_request_duration_seconds_count", **of_page, status="3xx") >= 1
+    assert value(service, "authsvc_http_request_duration_seconds_count", **of_page, status="3xx") >= 1
     assert (
         value(
-            metrics, "authsvc_http_request_duration_seconds_count", route="/reset/<token>", method="other", status="4xx"
+            service, "authsvc_http_request_duration_seconds_count", route="/reset/<token>", method="other", status="4xx"
         )
-        + value(metrics, "authsvc_http_request_duration_seconds_count", route="unmatched", method="other", status="4xx")
+        + value(service, "authsvc_http_request_duration_seconds_count", route="unmatched", method="other", status="4xx")
         == 1
     )
 
-    metrics.registry.register(Measured(service.services))
-    text = shown(metrics)
+    service.services.metrics.registry.register(Measured(service.services))
+    text = shown(service)
     for secret in (
         DANA,
         "nobody@",
@@ -100,7 +99,7 @@ def test_what_is_rolled_back_is_not_counted(service: Service) -> None:
 
     with pytest.raises(RuntimeError):
         act()
-    assert value(s.metrics, "authsvc_audit_events_total", event="session.ended") == 0
+    assert value(service, "authsvc_audit_events_total", event="session.ended") == 0
 
 
 def test_no_text_of_a_client_makes_a_new_series() -> None:
@@ -122,13 +121,12 @@ def test_a_key_that_is_overdue_and_a_queue_without_a_worker_are_seen(service: Se
     """Read at the scrape, so that a worker that is gone is seen by what it leaves undone."""
     service.member(service.account(mfa="email"))
     service.sign_in(service.person())
-    metrics = service.services.metrics
-    metrics.registry.register(Measured(service.services))
-    assert value(metrics, "authsvc_key_rotation_in_seconds", algorithm="ES256") > 0
+    service.services.metrics.registry.register(Measured(service.services))
+    assert value(service, "authsvc_key_rotation_in_seconds", algorithm="ES256") > 0
     service.pass_time(days=400)
-    assert value(metrics, "authsvc_key_rotation_in_seconds", algorithm="ES256") < 0
-    assert value(metrics, "authsvc_key_age_seconds", algorithm="RS256") >= 400 * 86400
-    assert value(metrics, "authsvc_jobs_due") == 1
-    assert value(metrics, "authsvc_jobs_due_seconds") == 400 * 86400
-    assert value(metrics, "authsvc_audit_unsealed_seconds") == 400 * 86400
-    assert value(metrics, "authsvc_not_ready", reason="clock") == 1
+    assert value(service, "authsvc_key_rotation_in_seconds", algorithm="ES256") < 0
+    assert value(service, "authsvc_key_age_seconds", algorithm="RS256") >= 400 * 86400
+    assert value(service, "authsvc_jobs_due") == 1
+    assert value(service, "authsvc_jobs_due_seconds") == 400 * 86400
+    assert value(service, "authsvc_audit_unsealed_seconds") == 400 * 86400
+    assert value(service, "authsvc_not_ready", reason="clock") == 1

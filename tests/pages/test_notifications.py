@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from authsvc.accounts.models import Membership, User
 from authsvc.mfa.rules import Switch
 from authsvc.notifications import Kind
 from authsvc.notifications.notify import Source
 from tests.pages.test_what_pages_cost import statements
+from tests.support.databases import ON_SQLITE
 from tests.support.journey import Person
 from tests.support.service import DANA, PORTAL, Service
 
 BELL, LATEST, SEEN = "/profile/notifications", "/profile/notifications/latest", "/profile/notifications/seen"
-ON_ONE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def ring(service: Service, membership: Membership, title: str) -> None:
@@ -102,7 +100,7 @@ def test_d10_turning_it_on_and_off_rings_for_those_who_are_mailed(service: Servi
     assert bells[priya.id] == ()
 
 
-@ON_ONE
+@ON_SQLITE
 def test_the_page_goes_back_in_time(service: Service) -> None:
     """Twenty at once, a way to older ones and to the newest; the badge says 9+; a value that is no place is none."""
     dana = service.member(service.account())
@@ -126,7 +124,7 @@ def test_the_page_goes_back_in_time(service: Service) -> None:
         assert person.client.get(BELL, base_url=person.issuer, query_string={"before": odd}).status_code == 200
 
 
-@ON_ONE
+@ON_SQLITE
 def test_looking_by_itself_keeps_nobody_signed_in(service: Service) -> None:
     """ASVS 7.3.1: idle time is of the person, not of a page left open. Signed out it is 401, and no page."""
     service.member(service.account())
@@ -139,7 +137,7 @@ def test_looking_by_itself_keeps_nobody_signed_in(service: Service) -> None:
     assert told(service.person()) == 401
 
 
-@ON_ONE
+@ON_SQLITE
 def test_marking_seen_is_ones_own_and_no_other_sites(service: Service) -> None:
     """A form token, and the bell of the account one is in; another person's is left alone (TN-08, LG-12)."""
     account = service.account()
@@ -160,7 +158,7 @@ def test_marking_seen_is_ones_own_and_no_other_sites(service: Service) -> None:
     assert told(mine)["unread"] == 0
 
 
-@ON_ONE
+@ON_SQLITE
 def test_the_bell_costs_one_statement_and_says_no_more_than_text(service: Service) -> None:
     """However many there are; what a service sent is text, in the page and in the JSON (PL-03)."""
     dana = service.member(service.account())

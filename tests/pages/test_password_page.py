@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from authsvc.accounts.models import Membership, User
-from authsvc.app import create_app
 from authsvc.audit import Event
 from authsvc.crypto.passwords import Passwords
 from tests.support.databases import ON_SQLITE
@@ -39,7 +37,7 @@ class Counting(Passwords):
 def counted(service: Service) -> Counting:
     """Let the service compare through a counter."""
     passwords = Counting()
-    service.app = create_app(replace(service.services, passwords=passwords))
+    service.answer_with(passwords=passwords)
     return passwords
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
 
-from authsvc.app import create_app
 from authsvc.audit import Event
 from authsvc.clock import FixedClock
 from authsvc.crypto.passwords import Passwords
@@ -155,7 +153,7 @@ def busy_service(database_url: str, clock: FixedClock, ring_folder: Path) -> Ite
     """A service that takes forty requests at once."""
     service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), threads=60)
     yield service
-    service.services.database.dispose()
+    service.dispose()
 
 
 def test_lg_04_of_two_hundred_parallel_guesses_ten_are_compared(busy_service: Service) -> None:
@@ -163,7 +161,7 @@ def test_lg_04_of_two_hundred_parallel_guesses_ten_are_compared(busy_service: Se
     service = busy_service
     service.member(service.account())
     passwords = Counting()
-    service.app = create_app(replace(service.services, passwords=passwords))
+    service.answer_with(passwords=passwords)
     opened = service.person()
     form = opened.open("/sign-in").forms[0].fields
     cookies = "; ".join(f"{cookie.key}={cookie.value}" for cookie in opened.client._cookies.values())

@@ -49,7 +49,8 @@ def test_every_reason_has_its_line_and_none_hides_another(service: Service) -> N
         at("9999")
         assert ask(service).status_code == 200
         at("0001")
-        service.services.stopping.set()
+        for replica in service.replicas:
+            replica.stopping.set()
         differ_by(service, 60)
         reasons = [line.partition(":")[0] for line in ask(service).json["problems"]]
     finally:

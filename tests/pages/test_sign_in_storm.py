@@ -11,7 +11,7 @@ def test_a_full_lane_is_said_and_charges_no_try(service: Service) -> None:
     service.member(service.account())
     dana = service.person()
     dana.open("/sign-in")
-    places = [service.services.lane.place() for _ in range(service.services.settings.threads - 3)]
+    places = [replica.lane.place() for replica in service.replicas for _ in range(replica.settings.threads - 3)]
     for place in places:
         place.__enter__()
     for _ in range(30):

@@ -38,12 +38,14 @@ def statements(service: Service) -> Iterator[list[str]]:
         if not statement.startswith(("BEGIN", "PRAGMA", "SELECT set_config")):
             sent.append(statement)
 
-    engine = service.services.database.engine
-    event.listen(engine, "before_cursor_execute", note)
+    engines = [replica.database.engine for replica in service.replicas]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     try:
         yield sent
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 def assert_headers(answer: TestResponse, *, ends_at: str | None = None) -> None:

@@ -34,4 +34,4 @@ def near(database_url: str, ring_folder: Path) -> Iterator[tuple[Service, Client
     service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), allow_loopback_clients=True)
     with client_site() as site:
         yield service, site
-    service.services.database.dispose()
+    service.dispose()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 from werkzeug.test import TestResponse
 
+from authsvc.clock import FixedClock
 from authsvc.oauth.clients import SECRET_PURPOSE
 from authsvc.oauth.models import OAuthClient
 from tests.protocol.portal import Portal, body
-from tests.support.service import CLIENT_SECRET, ISSUER, Service
+from tests.support.service import CLIENT_SECRET, ISSUER, Service, make_ring
 
 GRANT = {"grant_type": "client_credentials"}
 
@@ -157,11 +159,31 @@ def test_any_secret_works_both_ways(service: Service, secret: str) -> None:
             tx.get_one(OAuthClient, client_id).client_secret_digest = service.services.digester.digest(
                 SECRET_PURPOSE, secret
             )
-    service.services.registry.forget()
+    service.forget_clients()
 
     assert call(service, GRANT, basic("by header", secret)).status_code == 200
     assert call(service, in_body("by body", secret)).status_code == 200
     assert call(service, GRANT, basic("by header", secret + "x")).status_code == 401
+
+
+def test_a_new_secret_does_at_once_at_every_replica(
+    service: Service, database_url: str, clock: FixedClock, ring_folder: Path
+) -> None:
+    """What a replica remembers of a client refuses nobody who is right: it looks again before it says no."""
+    service.client("robot", grant_types=["client_credentials"], scope="investors.read")
+    elsewhere = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock))
+    for replica in elsewhere.replicas:
+        assert replica.registry.client("robot") is not None
+        assert replica.registry.client("made-later") is None
+
+    s = service.services
+    with s.database.transaction() as tx:
+        secret = s.registration.rotate_secret(tx, "robot").secret or ""
+    service.client("made-later", grant_types=["client_credentials"], scope="investors.read")
+
+    assert call(elsewhere, GRANT, basic("robot", secret)).status_code == 200
+    assert call(elsewhere, GRANT, basic("made-later", CLIENT_SECRET)).status_code == 200
+    elsewhere.dispose()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def claims(service: Service, **form: str) -> dict[str, Any]:
 
 def test_the_first_call_after_a_start_works(machine: Service) -> None:
     """Nothing is cached yet: clients and resource servers are read in the open transaction."""
-    machine.services.registry.forget()
+    machine.forget_clients()
 
     assert ask(machine).status_code == 200
 

@@ -240,7 +240,7 @@ def parallel(database_url: str, clock: FixedClock, ring_folder: Path) -> Iterato
     """A service with a connection for each thread."""
     service = Service.on(database_url, clock=clock, ring=make_ring(ring_folder, clock), threads=16)
     yield Device.on(service)
-    service.services.database.dispose()
+    service.dispose()
 
 
 def test_of_twelve_redemptions_at_once_at_most_one_succeeds(parallel: Device) -> None:

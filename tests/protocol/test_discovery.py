@@ -215,7 +215,7 @@ def test_a_new_scope_appears_without_a_restart(portal: Portal) -> None:
     with portal.service.services.database.transaction() as tx:
         row = ResourceServer(identifier=f"{API}/files", scopes=["files.read"], created_at=portal.service.clock.now())
         tx.add(row)
-    portal.service.services.registry.forget()
+    portal.service.forget_clients()
 
     after = portal.get(OPENID)
 
@@ -246,7 +246,7 @@ def test_scopes_stay_listed_while_the_database_is_away(
         database = Database(url)
         registry = Registry(database, service.services.digester, monotonic=lambda: seconds[0])
         assert registry.last_scopes() == {"investors.read", "investors.write"}
-        service.services.database.dispose()
+        service.dispose()
     # The database is gone now, under its open connections.
     seconds[0] += FRESH_S + 1
 

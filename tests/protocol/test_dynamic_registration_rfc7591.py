@@ -69,7 +69,7 @@ def test_a_registered_client_gets_tokens(service: Service, registering: Register
     portal = Portal.on(service)
     with service.services.database.transaction() as tx:
         tx.get_one(OAuthClient, found["client_id"]).first_party = True  # consent has tests of its own
-    service.services.registry.forget()
+    service.forget_clients()
     portal.sign_in()
     answer = portal.ask(client_id=found["client_id"], redirect_uri=f"{HOME}/callback", scope="openid profile")
     code = answer.headers["Location"].partition("code=")[2].partition("&")[0]

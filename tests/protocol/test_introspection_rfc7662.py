@@ -198,7 +198,7 @@ def test_a_machines_token_lives_as_long_as_its_client(service: Service, portal: 
     assert not {"acr", "amr", "auth_time", "account"} & told.keys()
     with service.services.database.transaction() as tx:
         tx.get_one(OAuthClient, "exporter").deactivated_at = service.clock.now()
-    service.services.registry.forget()
+    service.forget_clients()
     assert said(service, token) == INACTIVE
 
 

@@ -117,7 +117,7 @@ def test_tk23_of_twelve_uses_at_once_one_wins(
     assert set(statuses) <= {200, 401, 429}, "the last of them may find the limit of failures reached"
     with service.services.database.transaction(read_only=True) as tx:
         assert len(tx.scalars(select(SpentAssertion)).all()) == 1
-    service.services.database.dispose()
+    service.dispose()
 
 
 def test_the_same_jti_of_another_client_is_another(robot: Service, signer: Signer) -> None:
@@ -268,11 +268,11 @@ def test_keys_are_fetched_before_the_transaction_and_a_new_kid_makes_us_look_aga
         for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke"):
             answer = send(service, path, token="x", **GRANT, **signer.form(service, "robot"))
             assert answer.status_code == 200, answer.text
-        assert pages.fetches == 1
+        assert pages.fetches == len(service.replicas)
         rotated = Signer(kid="k9")
         site.publish("/jwks", rotated.jwks)
         assert send(service, **GRANT, **rotated.form(service, "robot")).status_code == 401
         service.pass_time(seconds=61)
         assert send(service, **GRANT, **rotated.form(service, "robot")).status_code == 200
-        assert pages.fetches == 2
-    service.services.database.dispose()
+        assert pages.fetches == len(service.replicas) + 1
+    service.dispose()

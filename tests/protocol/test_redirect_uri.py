@@ -150,7 +150,7 @@ def test_a_deactivated_client_gets_a_page(portal: Portal) -> None:
     """Its registered address counts for nothing any more."""
     with portal.service.services.database.transaction() as tx:
         tx.get_one(OAuthClient, "ims-portal").deactivated_at = datetime(2026, 11, 1, tzinfo=UTC)
-    portal.service.services.registry.forget()
+    portal.service.forget_clients()
 
     assert is_a_page(portal.ask(), without=CALLBACK)
 

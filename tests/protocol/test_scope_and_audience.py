@@ -30,7 +30,7 @@ def change(service: Service, client_id: str = "ims-portal", **columns: Any) -> N
         row.client_metadata = {**row.client_metadata, **metadata}
         for name, value in columns.items():
             setattr(row, name, value)
-    service.services.registry.forget()
+    service.forget_clients()
 
 
 def said(portal: Portal, tokens: dict[str, Any]) -> tuple[str, str]:

@@ -37,7 +37,7 @@ def service(database_url: str, clock: FixedClock, three_keys: Path) -> Iterator[
     """A service with that ring."""
     service = Service.on(database_url, clock=clock, ring=make_ring(three_keys, clock))
     yield service
-    service.services.database.dispose()
+    service.dispose()
 
 
 def claims(service: Service, token: str, alg: str) -> dict[str, Any]:

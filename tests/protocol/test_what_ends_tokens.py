@@ -112,7 +112,7 @@ def test_a_deactivated_client_can_do_nothing(portal: Portal) -> None:
     """It no longer authenticates; known at the latest after the cache's five seconds."""
     tokens, now = portal.tokens(), portal.service.clock.now()
     change(portal, lambda tx: setattr(tx.get_one(OAuthClient, "ims-portal"), "deactivated_at", now))
-    portal.service.services.registry.forget()
+    portal.service.forget_clients()
 
     assert body(portal.refresh(tokens["refresh_token"]))["error"] == "invalid_client"
 

@@ -35,7 +35,7 @@ def machine(service: Service) -> Service:
 
 def gets_tokens(service: Service, secret: str) -> bool:
     """Whether the token endpoint takes this secret; what is cached of the client is five seconds old at most."""
-    service.services.registry.forget()
+    service.forget_clients()
     answer = service.token(client=("machine", secret), grant_type="client_credentials", scope="investors.read")
     assert answer.status_code in (200, 401), answer.text
     return answer.status_code == 200

@@ -67,7 +67,7 @@ class Machine:
 
     def call(self, method: str, path: str, *, token: str | None = None, **options: Any) -> TestResponse:
         """One call; `path` below /api/v1. The answer is one that the document promises."""
-        self.service.services.windows._local.storage.reset()
+        self.service.forget_addresses()
         token = self.token if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= options.pop("headers", {})

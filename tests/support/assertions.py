@@ -83,5 +83,5 @@ def refused(service: Service, assertion: str, **form: str) -> str | None:
     """Asserts the one wording; answers the reason that the trail has."""
     answer = send(service, **{**GRANT, **wrap(assertion), **form})
     assert (answer.status_code, answer.json) == (401, REFUSED), answer.text
-    service.services.windows._local.storage.reset()
+    service.forget_addresses()
     return service.events("client.authentication_failed")[-1].fields["reason"]

@@ -6,8 +6,12 @@ from collections import Counter
 
 import pytest
 
+from tests.support.replicas import REPLICAS
+
+#: What the suite runs on. Replicas do not share a SQLite file: with AUTHSVC_TEST_REPLICAS all of it runs on PostgreSQL.
+KINDS = ["sqlite", "postgresql"] if REPLICAS == 1 else ["postgresql"]
 #: For a module whose pages say and send the same whatever stores them.
-ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ON_SQLITE = pytest.mark.parametrize("database_url", KINDS[:1], indirect=True)
 #: For hostile values: it refuses what SQLite stores, a NUL character or a lone surrogate.
 ON_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 #: From so many rows on, parameters are a table of inputs.

@@ -20,14 +20,12 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served_here(template: Path, folder: Path, *, clock: FixedClock, ring: KeyRing) -> Iterator[Service]:
-    """A service on a copy of the migrated file `template`, reached at the issuer of its settings."""
-    database = folder / "here.db"
-    database.write_bytes(template.read_bytes())
+def served_here(database_url: str, folder: Path, *, clock: FixedClock, ring: KeyRing) -> Iterator[Service]:
+    """A service on a migrated database, reached at the issuer of its settings."""
     server = make_server("127.0.0.1", 0, lambda *_: [], threaded=True, request_handler=_Quiet)
     issuer = f"http://127.0.0.1:{server.server_port}"
     exports_url = f"dir:{folder / 'exports'}"
-    service = Service.on(f"sqlite:///{database}", clock=clock, ring=ring, issuer=issuer, exports_url=exports_url)
+    service = Service.on(database_url, clock=clock, ring=ring, issuer=issuer, exports_url=exports_url)
     server.app = service.app
     thread = Thread(target=server.serve_forever)
     thread.start()
@@ -37,4 +35,4 @@ def served_here(template: Path, folder: Path, *, clock: FixedClock, ring: KeyRin
         server.shutdown()
         thread.join()
         server.server_close()
-        service.services.database.dispose()
+        service.dispose()

@@ -185,7 +185,7 @@ class Operator:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self.service.services.database.dispose()
+        self.service.dispose()
         home = self.ring.home
         if isinstance(home, RingTable):
             home.database.dispose()

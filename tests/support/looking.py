@@ -24,12 +24,14 @@ def statements(service: Service) -> Iterator[list[str]]:
     def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
         sent.append(statement)
 
-    engine = service.services.database.engine
-    event.listen(engine, "before_cursor_execute", note)
+    engines = [replica.database.engine for replica in service.replicas]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
     try:
         yield sent
     finally:
-        event.remove(engine, "before_cursor_execute", note)
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 def problems(page: Page, name: str) -> list[str]:

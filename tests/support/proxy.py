@@ -65,6 +65,9 @@ class Proxy:
         _end(self._listener, reset=False)
         self.reset_all()
 
+    def _reach(self) -> socket.socket:
+        return _connect(self.target)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while not self._over.is_set():
@@ -77,7 +80,7 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         try:
-            server = _connect(self.target)
+            server = self._reach()
         except OSError:
             _end(client, reset=True)
             return
@@ -126,6 +129,26 @@ class Proxy:
             _end(connection, reset=False)
 
 
+@dataclass
+class Balancer(Proxy):
+    """Each new connection goes to the next of `target` and `others`, past those that refuse it."""
+
+    others: tuple[Target, ...] = ()
+    #: Who took each connection.
+    reached: list[Target] = field(default_factory=list)
+
+    def _reach(self) -> socket.socket:
+        everybody = [self.target, *self.others]
+        with self._lock:
+            last = everybody.index(self.reached[-1]) if self.reached else -1
+            for target in (*everybody[last + 1 :], *everybody[: last + 1]):
+                with suppress(ConnectionRefusedError):
+                    connection = _connect(target)
+                    self.reached.append(target)
+                    return connection
+        raise ConnectionRefusedError
+
+
 def _connect(target: Target) -> socket.socket:
     if not isinstance(target, Path):
         return socket.create_connection(target, timeout=None)
@@ -155,3 +178,13 @@ def proxy_to(target: Target) -> Iterator[Proxy]:
         yield proxy
     finally:
         proxy.close()
+
+
+@contextmanager
+def balancer_of(targets: list[Target]) -> Iterator[Balancer]:
+    """One before all of `targets`, each in turn."""
+    balancer = Balancer(targets[0], others=tuple(targets[1:]))
+    try:
+        yield balancer
+    finally:
+        balancer.close()

@@ -6,8 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -21,8 +21,11 @@ from werkzeug.wrappers import Request, Response
 
 from tests.support.journey import Person
 from tests.support.processes import Running, accepts, free_port, poll, running
+from tests.support.proxy import Balancer, balancer_of
 from tests.support.service import SECRET
 
+#: Starts the service in a folder of some name, filled from YAML text; the fixture `serve`.
+Serve = Callable[[str, str], AbstractContextManager["Served"]]
 AUTHSVC = [sys.executable, "-m", "authsvc"]
 CODE = re.compile(r"(?<!\d)\d{6}(?!\d)")
 CODES = ("sign_in_code", "verify_email_code", "phone_code")
@@ -114,11 +117,35 @@ class Served:
 def served(folder: Path, provisioning: str, **settings: str) -> Iterator[Served]:
     """`authsvc serve` on a free port with SQLite and the `dir:` senders, provisioned from YAML text."""
     port = free_port()
-    issuer = f"http://127.0.0.1:{port}"
+    environment = provisioned(
+        folder, provisioning, f"http://127.0.0.1:{port}", AUTHSVC_BIND=f"127.0.0.1:{port}", **settings
+    )
+    with running([*AUTHSVC, "serve"], environment, ready=lambda: accepts(port), cwd=folder, deadline_s=120) as process:
+        yield Served(environment["AUTHSVC_ISSUER"], folder, environment, process)
+
+
+@contextmanager
+def served_twice(folder: Path, provisioning: str, **settings: str) -> Iterator[tuple[list[Served], Balancer]]:
+    """Two of them on the same database, key ring and outbox, and what stands at their issuer before them."""
+    ports = [free_port(), free_port()]
+    with balancer_of([("127.0.0.1", port) for port in ports]) as balancer, ExitStack() as stack:
+        environment = provisioned(folder, provisioning, f"http://127.0.0.1:{balancer.port}", **settings)
+        replicas = []
+        for port in ports:
+            own = {**environment, "AUTHSVC_BIND": f"127.0.0.1:{port}"}
+            # They start at the same time, as replicas of a fresh installation do.
+            process = stack.enter_context(running([*AUTHSVC, "serve"], own, ready=lambda: True, cwd=folder))
+            replicas.append(Served(environment["AUTHSVC_ISSUER"], folder, own, process))
+        for port in ports:
+            poll(lambda p=port: accepts(p), 120, what="a listening replica")
+        yield replicas, balancer
+
+
+def provisioned(folder: Path, provisioning: str, issuer: str, **settings: str) -> dict[str, str]:
+    """The environment of a service in `folder`, migrated and filled from YAML text."""
     environment = {
         **os.environ,
         "AUTHSVC_ISSUER": issuer,
-        "AUTHSVC_BIND": f"127.0.0.1:{port}",
         "AUTHSVC_SECRET": SECRET,
         "AUTHSVC_LOG_LEVEL": "warning",
         "DEMO_PASSWORD": "quiet harbor maple lantern",
@@ -132,5 +159,13 @@ def served(folder: Path, provisioning: str, **settings: str) -> Iterator[Served]
 
     for arguments in (["migrate"], ["apply", "file.yaml"]):
         subprocess.run([*AUTHSVC, *arguments], cwd=folder, env=environment, check=True, capture_output=True)
-    with running([*AUTHSVC, "serve"], environment, ready=lambda: accepts(port), cwd=folder, deadline_s=120) as process:
-        yield Served(issuer, folder, environment, process)
+    return environment
+
+
+def on_postgres(database_url: str) -> dict[str, str]:
+    """Settings of a small process beside others on one PostgreSQL and one disk."""
+    return {
+        "AUTHSVC_DATABASE_URL": database_url,
+        "AUTHSVC_EXPORTS_URL": "dir:var/exports?shared",
+        "AUTHSVC_WORKERS": "1",
+    }

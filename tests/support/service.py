@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from jinja2.bccache import Bucket, BytecodeCache
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from sqlalchemy import event, select
@@ -25,7 +24,7 @@ from werkzeug.test import Client, TestResponse
 
 from authsvc.accounts.models import Account, AccountMfa, EmailAddress, Membership, PhoneNumber, User
 from authsvc.accounts.queries import canonical_email
-from authsvc.app import create_app, make_worker
+from authsvc.app import make_worker
 from authsvc.audit.models import AuditEvent
 from authsvc.clock import Clock, FixedClock
 from authsvc.crypto.seal import Sealer
@@ -43,6 +42,7 @@ from authsvc.settings import Settings
 from tests.support.inbox import CODE, Inbox
 from tests.support.journey import Person
 from tests.support.processes import poll
+from tests.support.replicas import InTurn, rings, served_by
 
 ISSUER = "https://login.ims.test"
 PORTAL = "https://portal.ims.test"
@@ -52,25 +52,6 @@ PASSWORD = "quiet harbor maple lantern"
 SECRET = "a-test-secret-of-more-than-32-characters"
 CLIENT_SECRET = "portal-secret-0123456789"
 DANA, DANAS_PHONE = "dana@northgate.example", "+15125550142"
-
-
-class CompiledTemplates(BytecodeCache):
-    """Templates compiled once a process: compiling them takes a quarter of the time of a walk through the pages."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        """Take what is there; Jinja checks that it fits the source."""
-        if bucket.key in self._by_key:
-            bucket.bytecode_from_string(self._by_key[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep it."""
-        self._by_key[bucket.key] = bucket.bytecode_to_string()
-
-
-TEMPLATES = CompiledTemplates()
 
 
 @cache
@@ -104,11 +85,14 @@ def pkce() -> tuple[str, str]:
 class Service:
     """The service, and what a test does with it."""
 
+    #: The first replica's parts, with which a test arranges rows and looks at them.
     services: Services
-    app: Flask
+    app: Flask | InTurn
     clock: FixedClock
     emails: Inbox
     texts: Inbox
+    #: The parts of every replica: one, unless AUTHSVC_TEST_REPLICAS asks for more.
+    replicas: tuple[Services, ...]
 
     @classmethod
     def on(
@@ -125,22 +109,24 @@ class Service:
         emails, texts = Inbox(), Inbox()
         # One web process: windows without Redis are shared out among them.
         given = {"issuer": ISSUER, "database_url": database_url, "secret": SECRET, "workers": 1, **settings}
-        services = build(
-            Settings.read(**given),
-            clock=clock,
-            policies=cheap(policies or shipped_policies()),
-            senders={"email": emails, **({"sms": texts} if sms else {})},
-            ring=ring,
+        replicas = tuple(
+            build(
+                Settings.read(**given),
+                clock=clock,
+                policies=cheap(policies or shipped_policies()),
+                senders={"email": emails, **({"sms": texts} if sms else {})},
+                ring=own_ring,
+            )
+            for own_ring in rings(ring)
         )
-        app = create_app(services)
-        app.jinja_env.bytecode_cache = TEMPLATES
-        return cls(services, app, clock, emails, texts)
+        return cls(replicas[0], served_by(replicas), clock, emails, texts, replicas)
 
     def forget_everything(self) -> None:
         """As just started, on a database that was emptied meanwhile and whose connections went with the rows."""
-        self.services.database.dispose()
-        self.services.registry.forget()
-        self.services.stopping.clear()
+        self.dispose()
+        self.forget_clients()
+        for replica in self.replicas:
+            replica.stopping.clear()
         self.forget_addresses()
         for inbox in (self.emails, self.texts):
             inbox.messages.clear()
@@ -148,7 +134,24 @@ class Service:
 
     def forget_addresses(self) -> None:
         """No address has tried anything yet."""
-        self.services.windows._local.storage.reset()
+        for replica in self.replicas:
+            for windows in (replica.windows._local, replica.windows._shared):
+                if windows is not None:
+                    windows.storage.reset()
+
+    def forget_clients(self) -> None:
+        """Some seconds after clients were changed: no replica goes by what it knew of them."""
+        for replica in self.replicas:
+            replica.registry.forget()
+
+    def dispose(self) -> None:
+        """Close every connection to the database."""
+        for replica in self.replicas:
+            replica.database.dispose()
+
+    def answer_with(self, **parts: Any) -> None:
+        """Let requests be answered with other parts than were built."""
+        self.app = served_by([replace(replica, **parts) for replica in self.replicas])
 
     def held_up(
         self, key: str, call: Callable[[], TestResponse], *, limit: LimitName = "token_per_client"
@@ -281,7 +284,7 @@ class Service:
                         identifier=API, scopes=["investors.read", "investors.write"], created_at=self.clock.now()
                     )
                 )
-        self.services.registry.forget()
+        self.forget_clients()
         return client_id
 
     def authorization_request(self, challenge: str, **changed: str | None) -> dict[str, str]:
@@ -367,13 +370,14 @@ class Service:
         def refuse(*_: object) -> None:
             raise DatabaseUnavailable
 
-        engine = self.services.database.engine
-        self.services.database.dispose()
-        event.listen(engine, "checkout", refuse)
+        self.dispose()
+        for replica in self.replicas:
+            event.listen(replica.database.engine, "checkout", refuse)
         try:
             yield
         finally:
-            event.remove(engine, "checkout", refuse)
+            for replica in self.replicas:
+                event.remove(replica.database.engine, "checkout", refuse)
 
     def everything_stored(self) -> str:
         """Every value of every table as text, to look for what must not be there."""
