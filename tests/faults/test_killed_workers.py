@@ -86,7 +86,7 @@ def test_promise_p1_a_killed_worker_costs_at_most_one_retry_and_no_audit_row(tmp
     engine.dispose()
     assert sessions == started == accepted == consumed == PEOPLE * ROUNDS
     assert report["valid"]
-    print(f"\n{kills} kills, {signed_in} sign-ins, at most {worst} retries in one of them")  # noqa: T201 - the figure
+    print(f"\nP1: {kills} kills, {signed_in} sign-ins, 0 rows lost, at most {worst} retries in one of them")  # noqa: T201 - the figure
 
 
 def codes_asked_for(folder: Path, address: str) -> int:
