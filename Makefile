@@ -35,7 +35,7 @@ test-fast: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run what needs no servers: 
 
 faults: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the races and faults as often as security.md asks; ARGS="-k tn06" for a part
 	@$(PY) -m tests.support.install
-	@AUTHSVC_TEST_FAULTS=full $(PYTEST) -o faulthandler_timeout=1800 tests/faults $(ARGS)
+	@AUTHSVC_TEST_FAULTS=full $(PYTEST) -o faulthandler_timeout=1800 tests/faults tests/serving/test_starting_and_stopping.py $(ARGS)
 
 coverage: $(INSTALLED)-test $(INSTALLED)-authsvc ## Run the whole suite and show which branches no test takes
 	@$(PY) -m tests.support.install

@@ -162,9 +162,7 @@ def test_lg_02_the_clock_tells_nobody_apart(service_with: Callable[..., Service]
     p = {kind: ks_p(taken["real"], times) for kind, times in taken.items()}
     for kind, times in taken.items():
         gap = (middle[kind] - middle["real"]) * 1000
-        said = (
-            f"{kind:12} {len(times)} tries, median {middle[kind] * 1000:.2f} ms, gap {gap:+.2f} ms, p {p[kind]:.3f}\n"
-        )
+        said = f"P13: {kind:12} {len(times)} tries, median {middle[kind] * 1000:.2f} ms, gap {gap:+.2f} ms, p {p[kind]:.3f}\n"
         sys.stdout.write(said)
     if FULL:
         assert {kind for kind, time in middle.items() if abs(time - middle["real"]) >= CLOSEST} == set()
