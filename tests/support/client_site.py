@@ -28,7 +28,10 @@ class Asked:
 
 
 class ClientSite(ThreadingHTTPServer):
-    """Answers with `pages`: path -> (status, headers, body); 404 elsewhere. `asked` is what arrived, oldest first."""
+    """Answers with `pages`: path, with or without its query -> (status, headers, body); 404 elsewhere.
+
+    `asked` is what arrived, oldest first.
+    """
 
     daemon_threads = True
 
@@ -62,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append(Asked(self.command, self.path, dict(self.headers), body))
-        status, headers, content = self.server.pages.get(self.path, (404, {}, b""))
+        pages = self.server.pages
+        status, headers, content = pages.get(self.path) or pages.get(self.path.partition("?")[0], (404, {}, b""))
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
