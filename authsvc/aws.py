@@ -13,9 +13,9 @@ CONNECT_S, ANSWER_S = 2, 3
 class AwsClients:
     """The clients of one service, one for each region, made anew after a fork. Safe for threads."""
 
-    def __init__(self, service: str, *, endpoint_url: str = "", tries: int = 2) -> None:
+    def __init__(self, service: str, *, endpoint_url: str = "", tries: int = 2, answer_s: int = ANSWER_S) -> None:
         """`endpoint_url`: another address than AWS's. `tries`: 1 for what must not be done twice when an answer is lost."""
-        self._service, self._endpoint_url, self._tries = service, endpoint_url, tries
+        self._service, self._endpoint_url, self._tries, self._answer_s = service, endpoint_url, tries, answer_s
         self._clients: dict[tuple[int, str], Any] = {}
         self._making = threading.Lock()
 
@@ -31,10 +31,12 @@ class AwsClients:
 
                 config = Config(
                     connect_timeout=CONNECT_S,
-                    read_timeout=ANSWER_S,
+                    read_timeout=self._answer_s,
                     retries={"mode": "standard", "total_max_attempts": self._tries},
                     max_pool_connections=50,
                     tcp_keepalive=True,
+                    # A server at an address of its own has no names for buckets.
+                    s3={"addressing_style": "path"} if self._endpoint_url else {},
                 )
                 self._clients[known] = Session().client(
                     self._service, region_name=region or None, endpoint_url=self._endpoint_url or None, config=config

@@ -8,17 +8,18 @@ bucket, and kms:GenerateDataKey and kms:Decrypt on the key.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
+from authsvc.aws import AwsClients
 from authsvc.exports.files import FileGone, StoreUnavailable
 from authsvc.exports.stores.sealing import FileKeys, SealingWriter, begun, checked, opened
 
 #: One request's worth, kept in memory. S3 wants 5 MiB at least and takes 10,000 parts: files of up to 80 GB.
 PART = 8 * 1024 * 1024
+#: A part of that size may take longer than a message does.
+ANSWER_S = 10
 MISSING = frozenset({"NoSuchKey", "NoSuchUpload", "404"})
 
 
@@ -30,9 +31,8 @@ class S3Store:
     ) -> None:
         """`kms_key_id`: empty for the account's own key of S3 (aws/s3). `endpoint_url`: another address than AWS's."""
         self._bucket, self._prefix, self._keys = bucket, f"{prefix}/" if prefix else "", keys
-        self._kms_key_id, self._endpoint_url = kms_key_id, endpoint_url
-        self._clients: dict[int, Any] = {}
-        self._making = threading.Lock()
+        self._kms_key_id = kms_key_id
+        self._aws = AwsClients("s3", endpoint_url=endpoint_url, answer_s=ANSWER_S)
 
     @contextmanager
     def create(self, file_id: str) -> Iterator[SealingWriter]:
@@ -77,33 +77,11 @@ class S3Store:
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """One call: 2 s to connect, 10 s for each answer, tried twice. Raises: FileGone, StoreUnavailable with AWS's own word."""
         with _told(operation):
-            answer: dict[str, Any] = getattr(self._client(), operation)(Bucket=self._bucket, **arguments)
+            answer: dict[str, Any] = getattr(self._aws.client(), operation)(Bucket=self._bucket, **arguments)
             return answer
 
     def _name(self, file_id: str) -> str:
         return f"{self._prefix}{checked(file_id)}"
-
-    def _client(self) -> Any:
-        # By process: sockets that were open at a fork belong to two processes.
-        with self._making:
-            if os.getpid() not in self._clients:
-                # Here and not above: 0.3 s of imports that only installations with S3 pay.
-                from boto3.session import Session
-                from botocore.config import Config
-
-                config = Config(
-                    connect_timeout=2,
-                    read_timeout=10,
-                    retries={"mode": "standard", "total_max_attempts": 2},
-                    max_pool_connections=50,
-                    tcp_keepalive=True,
-                    # A server at an address of its own has no names for buckets.
-                    s3={"addressing_style": "path"} if self._endpoint_url else {},
-                )
-                self._clients[os.getpid()] = Session().client(
-                    "s3", endpoint_url=self._endpoint_url or None, config=config
-                )
-            return self._clients[os.getpid()]
 
 
 class _Upload:
